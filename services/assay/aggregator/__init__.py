@@ -1,0 +1,1 @@
+"""Owns sample state: leases out, completions in, durable before acknowledged."""

@@ -1,0 +1,1 @@
+"""Where raw dataset files come from."""

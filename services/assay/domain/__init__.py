@@ -1,0 +1,1 @@
+"""What the words mean: frozen records and pure rules, standard library only."""

@@ -1,0 +1,65 @@
+"""Digests over what can change a result, and over nothing else (URLs, keys, retries, sizes are not)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from assay.domain.run import Model, Run
+
+
+def canonical_digest(value: object) -> str:
+    """The sha256, hex, of `value` as JSON with sorted keys and no white space.
+
+    Raises:
+        TypeError: `value` holds something JSON cannot say.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def model_identity(model: Model) -> dict[str, object]:
+    """What of a model can change an answer: its names, decoding, picture policy and revision."""
+    return {
+        "kind": model.kind,
+        "served_name": model.served_name,
+        "revision": model.revision,
+        "decoding": asdict(model.decoding),
+        "pictures": asdict(model.pictures),
+    }
+
+
+def task_digest(
+    model: Model, prepared_digest: str, limit: int | None, fresh: str
+) -> str:
+    """Names the predictions of a task: equal digests may share answers."""
+    return canonical_digest(
+        {
+            "model": model_identity(model),
+            "dataset": prepared_digest,
+            "limit": limit,
+            "fresh": fresh,
+        }
+    )
+
+
+def spec_digest(run: Run) -> str:
+    """Names an execution: the identity-bearing fields as the user wrote them."""
+    return canonical_digest(
+        {
+            "models": {model.key: model_identity(model) for model in run.models},
+            "datasets": sorted(
+                [
+                    d.name,
+                    d.source.sha256 or d.source.md5 if d.source else None,
+                ]
+                for d in run.datasets
+            ),
+            "mode": run.mode,
+            "limit": run.limit,
+            "judge": run.judge,
+            "coverage_threshold": run.coverage_threshold,
+            "fresh": run.fresh,
+        }
+    )

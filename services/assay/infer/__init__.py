@@ -1,0 +1,1 @@
+"""The infer worker's process."""

@@ -1,0 +1,1 @@
+"""gRPC as our services use it: start and stop, interceptors, errors to statuses and back, typed clients."""

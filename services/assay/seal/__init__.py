@@ -1,0 +1,1 @@
+"""Starts a sealed child and talks to it."""

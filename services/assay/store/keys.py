@@ -1,0 +1,60 @@
+"""The layout of the store: the only place that knows where anything stands.
+
+blobs/sha256/<aa>/<digest>                              raw sources
+datasets/<name>/<prepared digest>/...                   prepared datasets; manifest.json is written last
+runs/<run_id>/spec.json                                 the resolved spec
+runs/<run_id>/epochs/<epoch>.json                       what an aggregator admitted when it took over
+runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
+runs/<run_id>/tasks/<model>/<dataset>/completions/<epoch>/<seq>.seg
+runs/<run_id>/tasks/<model>/<dataset>/score/<score digest>/...
+runs/<run_id>/results/...                               what a person opens: report.json, samples/, <model>/, logs/
+"""
+
+from __future__ import annotations
+
+from assay.domain.task import TaskId
+
+
+def blob(digest: str) -> str:
+    """A raw source by its sha256."""
+    return f"blobs/sha256/{digest[:2]}/{digest}"
+
+
+def prepared(name: str, digest: str, part: str = "") -> str:
+    """A part of a prepared dataset (`manifest.json`, `packs/00000.pack`, ...), or its prefix."""
+    return f"datasets/{name}/{digest}/{part}"
+
+
+def spec(run_id: str) -> str:
+    """The resolved spec of a run."""
+    return f"runs/{run_id}/spec.json"
+
+
+def epochs(run_id: str) -> str:
+    """Prefix of the epoch files of a run."""
+    return f"runs/{run_id}/epochs/"
+
+
+def epoch(run_id: str, number: int) -> str:
+    """What the aggregator of this epoch admitted. Zero-padded: keys sort as numbers do."""
+    return f"{epochs(run_id)}{number:08d}.json"
+
+
+def task(run_id: str, task_id: TaskId, part: str) -> str:
+    """A part of a task's own state."""
+    return f"runs/{run_id}/tasks/{task_id.model}/{task_id.dataset}/{part}"
+
+
+def segment(run_id: str, task_id: TaskId, epoch_number: int, seq: int) -> str:
+    """One immutable segment of completions."""
+    return task(run_id, task_id, f"completions/{epoch_number:08d}/{seq:08d}.seg")
+
+
+def score(run_id: str, task_id: TaskId, score_digest: str, part: str) -> str:
+    """A part of one scoring of a task."""
+    return task(run_id, task_id, f"score/{score_digest}/{part}")
+
+
+def result(run_id: str, part: str) -> str:
+    """A file of the folder that a person opens."""
+    return f"runs/{run_id}/results/{part}"

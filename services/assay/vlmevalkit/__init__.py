@@ -1,0 +1,1 @@
+"""The only room that imports vlmeval; its code runs in sealed children."""

@@ -1,0 +1,1 @@
+"""The lease loop and the engines that infer and judge workers share."""

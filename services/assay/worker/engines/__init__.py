@@ -1,0 +1,1 @@
+"""What generates: a remote endpoint now, other engines beside it later."""
