@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence
 from types import ModuleType
 from typing import Any
 
@@ -76,7 +76,7 @@ TRAPS = (
 class HollowModule(ModuleType):
     """A module whose every attribute is hollow: callable, iterable (empty), usable as a base class."""
 
-    __path__: Sequence[str] = ()
+    __path__: MutableSequence[str] = []  # noqa: RUF012 - what an import of a submodule looks at
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -85,7 +85,7 @@ class HollowModule(ModuleType):
         return sys.modules.get(full) or HollowModule(full)
 
     def __call__(self, *args: Any, **_kwargs: Any) -> Any:
-        # Used as a decorator, it gives back what it decorates.
+        """Gives back what it decorates where it is used as a decorator; else something hollow."""
         if len(args) == 1 and callable(args[0]) and not isinstance(args[0], ModuleType):
             return args[0]
         return HollowModule(f"{self.__name__}()")
