@@ -14,7 +14,7 @@ from assay.rpc.status import status_of
 
 _log = structlog.get_logger(__name__)
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler = Any
 
 _OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 """Health and reflection say nothing about a run; probes carry no token."""

@@ -7,7 +7,7 @@ runs/<run_id>/epochs/<epoch>.json                       what an aggregator admit
 runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
 runs/<run_id>/tasks/<model>/<dataset>/completions/<epoch>/<seq>.seg
 runs/<run_id>/tasks/<model>/<dataset>/score/<score digest>/...
-runs/<run_id>/results/...                               what a person opens: report.json, samples/, <model>/, logs/
+runs/<run_id>/results/...                               report.json, samples/, <model>/, logs/
 """
 
 from __future__ import annotations

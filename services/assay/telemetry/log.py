@@ -42,7 +42,7 @@ def set_up_logging(
     file: Path | None = None,
     secrets: Iterable[str] = (),
     level: int = logging.INFO,
-) -> None:
+) -> TextIO:
     """Sends structlog events as JSON lines to `file` (appended) or standard error.
 
     Args:
@@ -50,6 +50,9 @@ def set_up_logging(
         file: where to append; None: standard error.
         secrets: strings that must never appear.
         level: the lowest level that is written.
+
+    Returns:
+        The stream that is written to, for whoever ends before the process does.
     """
     stream: TextIO = file.open("a", buffering=1) if file else sys.stderr
     structlog.configure(
@@ -66,3 +69,4 @@ def set_up_logging(
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
+    return stream
