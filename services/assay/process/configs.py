@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from assay.process.contract import ProcessConfig
+from assay.process.contract import FolderStoreConfig, ProcessConfig
 
 
 class InferConfig(ProcessConfig):
@@ -28,3 +28,22 @@ class InferConfig(ProcessConfig):
     """Seconds without an answer of the aggregator after which the worker exits RETRY."""
     drain_seconds: float = 20.0
     """Seconds that requests in flight may still take after SIGTERM."""
+
+
+class AggregatorConfig(ProcessConfig):
+    """The aggregator of one run."""
+
+    listen: str = "127.0.0.1:0"
+    """host:port; port 0 takes a free one."""
+    store: FolderStoreConfig
+    """`run_dir` must be set."""
+    run_id: str
+    """The run it serves: taken over at once where the folder holds it already."""
+    lease_seconds: float = 30.0
+    """A worker that was not heard of for so long loses its leases."""
+    lock: Literal["flock", "deadline"] = "flock"
+    """How the run is claimed: `flock` on one machine, `deadline` where a file lock does not reach."""
+    lock_seconds: float = 15.0
+    """`deadline` only: how long a claim lasts without being renewed."""
+    stop_grace: float = 10.0
+    """Seconds that calls in flight get at SIGTERM."""
