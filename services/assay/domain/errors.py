@@ -99,15 +99,29 @@ class PermanentError(AssayError):
 
 
 class ConfigError(PermanentError):
-    """A field of the user's file: where it stands, why it is refused, what to write instead."""
+    """A field of the user's file: where it stands, why it is refused, what to write instead.
+
+    Several fields refused at once are one error: the first one's, with the others in `more`.
+    """
 
     reason = "INVALID_CONFIG"
     code = "INVALID_ARGUMENT"
 
-    def __init__(self, path: str, why: str, cure: str) -> None:
+    def __init__(
+        self, path: str, why: str, cure: str, *, more: tuple[ConfigError, ...] = ()
+    ) -> None:
         super().__init__(f"{path}: {why}", cure=cure)
         self.path = path
         self.why = why
+        self.more = more
+
+    @property
+    def problems(self) -> tuple[ConfigError, ...]:
+        """Every refused field, this one first."""
+        return (self, *self.more)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *map(str, self.more)])
 
 
 class DatasetError(PermanentError):
