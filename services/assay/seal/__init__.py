@@ -1,1 +1,1 @@
-"""Starts a sealed child and talks to it."""
+"""Runs code that is trusted with nothing: a child that seals itself before it reads its input."""
