@@ -44,22 +44,25 @@ def task_digest(
     )
 
 
+def spec_identity(run: Run) -> dict[str, object]:
+    """What of a run can change its results, as the user wrote it, by field."""
+    return {
+        "models": {model.key: model_identity(model) for model in run.models},
+        "datasets": sorted(
+            [
+                d.name,
+                d.source.sha256 or d.source.md5 if d.source else None,
+            ]
+            for d in run.datasets
+        ),
+        "mode": run.mode,
+        "limit": run.limit,
+        "judge": run.judge,
+        "coverage_threshold": run.coverage_threshold,
+        "fresh": run.fresh,
+    }
+
+
 def spec_digest(run: Run) -> str:
     """Names an execution: the identity-bearing fields as the user wrote them."""
-    return canonical_digest(
-        {
-            "models": {model.key: model_identity(model) for model in run.models},
-            "datasets": sorted(
-                [
-                    d.name,
-                    d.source.sha256 or d.source.md5 if d.source else None,
-                ]
-                for d in run.datasets
-            ),
-            "mode": run.mode,
-            "limit": run.limit,
-            "judge": run.judge,
-            "coverage_threshold": run.coverage_threshold,
-            "fresh": run.fresh,
-        }
-    )
+    return canonical_digest(spec_identity(run))

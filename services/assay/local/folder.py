@@ -1,0 +1,212 @@
+"""Which folder a run lives in: a new one, or the one of the run that is to go on.
+
+`local.run` asks before it starts anything, so that every refusal comes at once and in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from assay.domain.errors import (
+    AssayError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    StoreFullError,
+)
+from assay.domain.identity import spec_digest, spec_identity
+from assay.domain.report import RunState
+from assay.domain.run import Run
+from assay.store import keys
+from assay.store.folder import FolderStore
+from assay.store.spec import PinnedSpec, decode_pinned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """Where a run lives.
+
+    Attributes:
+        going_on: whether an earlier run is continued.
+    """
+
+    path: Path
+    run_id: str
+    going_on: bool
+
+
+def pinned_in(run_dir: Path) -> PinnedSpec | None:
+    """The spec pinned in a run's folder; None: there is none.
+
+    Raises:
+        CorruptError: it cannot be read.
+    """
+    key = keys.spec("run")
+    try:
+        data = FolderStore(run_dir, run_dir).get(key)
+    except NotFoundError:
+        return None
+    return decode_pinned(data, f"in {run_dir}")
+
+
+def state_in(run_dir: Path) -> RunState:
+    """How the run in a folder ended; RUNNING: it has not."""
+    try:
+        report = json.loads((run_dir / "report.json").read_bytes())
+        return RunState(report["run"]["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return RunState.RUNNING
+
+
+def new_folder(run: Run, path: Path) -> RunFolder:
+    """Makes the folder of a new run.
+
+    Raises:
+        ConfigError: it exists and is not empty.
+        StoreFullError: it cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        occupied = any(path.iterdir())
+    except (NotADirectoryError, FileExistsError):
+        raise ConfigError(
+            "the run's folder", f"{path} is a file", "name a folder"
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if occupied:
+        raise ConfigError(
+            "the run's folder",
+            f"{path} exists and is not empty",
+            "add --resume to go on with the run in it, or name another folder",
+        )
+    _make_logs(path)
+    return RunFolder(path=path, run_id=_run_id(run, path), going_on=False)
+
+
+def timestamped_folder(run: Run, work_dir: Path) -> RunFolder:
+    """Makes a new folder below `work_dir`, named after the present second as EvalScope does.
+
+    Raises:
+        StoreFullError: it cannot be made or written.
+    """
+    stamp = datetime.now().astimezone().strftime("%Y%m%d_%H%M%S")
+    path = work_dir / stamp
+    number = 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            # Another run began in the same second.
+            number += 1
+            path = work_dir / f"{stamp}_{number}"
+            continue
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        _make_logs(path)
+        return RunFolder(path=path, run_id=_run_id(run, path), going_on=False)
+
+
+def folder_to_resume(run: Run, path: Path) -> RunFolder:
+    """The folder of a run that is to go on.
+
+    Raises:
+        ConflictError: the run in it has another spec; the field that differs is named.
+        NotFoundError: there is no run in it.
+        CorruptError: its spec cannot be read.
+    """
+    pinned = pinned_in(path)
+    if pinned is None:
+        raise NotFoundError(
+            f"cannot go on with the run in {path}: there is no run in it",
+            cure="start it without --resume",
+        )
+    fields = differing_fields(pinned.run, run)
+    if fields:
+        raise ConflictError(
+            f"cannot go on with the run in {path}: {', '.join(fields)} differ"
+            f"{'s' if len(fields) == 1 else ''} from what it was started with",
+            cure="write it as it was, or start a new run without --resume",
+        )
+    _make_logs(path)
+    return RunFolder(path=path, run_id=pinned.run_id, going_on=True)
+
+
+def newest_unfinished(run: Run, work_dir: Path) -> RunFolder:
+    """The newest run of equal spec digest below `work_dir` that is not complete.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    digest = spec_digest(run)
+    found = [
+        (pinned.started, path)
+        for path, pinned in _runs_below(work_dir)
+        if pinned.spec_digest == digest and state_in(path) is not RunState.COMPLETE
+    ]
+    if not found:
+        raise NotFoundError(
+            f"no unfinished run of this file below {work_dir}",
+            cure="start it without --resume, or name its folder with --run-dir",
+        )
+    return folder_to_resume(run, max(found)[1])
+
+
+def differing_fields(old: Run, new: Run) -> list[str]:
+    """The fields of two runs' identities that differ, by path."""
+    return list(_differences(spec_identity(old), spec_identity(new), ""))
+
+
+def _differences(old: object, new: object, path: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            below = f"{path}.{key}" if path else str(key)
+            yield from _differences(old.get(key), new.get(key), below)
+    elif _plain(old) != _plain(new):
+        yield path
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _runs_below(work_dir: Path) -> Iterator[tuple[Path, PinnedSpec]]:
+    try:
+        folders = [work_dir, *(p for p in work_dir.iterdir() if p.is_dir())]
+    except OSError:
+        return
+    for path in folders:
+        try:
+            pinned = pinned_in(path)
+        except AssayError:
+            # A folder that cannot be read is no run that can go on.
+            continue
+        if pinned is not None:
+            yield path, pinned
+
+
+def _run_id(run: Run, path: Path) -> str:
+    word = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.name)[:80]
+    return f"{word or 'run'}-{spec_digest(run)[:12]}"
+
+
+def _make_logs(path: Path) -> None:
+    try:
+        (path / "logs").mkdir(exist_ok=True)
+        (path / ".assay").mkdir(exist_ok=True)
+        probe = path / "logs" / ".writable"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StoreFullError:
+    return StoreFullError(
+        f"cannot write the run's folder {path}: {error.strerror or error}",
+        cure="make room or make it writable, or name another folder with --run-dir",
+    )
