@@ -1,0 +1,267 @@
+"""Stands where upstream's own plumbing stood during `evaluate()`, and notes what each row came to.
+
+`install()` replaces, once per scoring child, what is slow or impossible behind the seal: the progress
+runner that rewrites a pickle after every row, process pools, downloads, files in /tmp. `Recorder` is one
+pass's notes. Upstream's decisions stay upstream's: nothing here computes a verdict.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+FAILED_ANSWER = "Failed to obtain answer via API."
+"""What upstream writes where a request failed."""
+
+_row: contextvars.ContextVar[int | None] = contextvars.ContextVar("row", default=None)
+"""The position, in the prediction file, of the row that upstream's per-row function works on."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """What one pass came to, row by row; rows are positions in the prediction file, from 0.
+
+    Attributes:
+        skipped: rows without a verdict from the start; they never reach upstream's per-row function.
+        errors: rows whose per-row function raised, and what.
+        results: what the per-row function gave, by row.
+        options: the option letter upstream read, by row (multiple choice).
+        hits: per-row scores as upstream's metric counts them (VQA), in file order.
+        frames: every table upstream loaded, by path, in order; upstream goes on changing them.
+    """
+
+    skipped: frozenset[int] = frozenset()
+    errors: dict[int, str] = field(default_factory=dict)
+    results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    options: dict[int, str] = field(default_factory=dict)
+    hits: list[float] | None = None
+    frames: list[tuple[str, Any]] = field(default_factory=list)
+
+    def first_frame(self, path: str) -> Any:
+        """The table as upstream first read it from `path`; None: it never did."""
+        return next((frame for where, frame in self.frames if where == path), None)
+
+    def last_frame(self, ending: str) -> Any:
+        """The last table read from a path that ends so; None: there is none."""
+        found = [frame for where, frame in self.frames if where.endswith(ending)]
+        return found[-1] if found else None
+
+    def attempt(self, row: int, function: Callable[[], Any], placeholder: Any) -> Any:
+        """Runs a per-row function; a skipped or failing row gets the placeholder instead."""
+        if row in self.skipped:
+            return placeholder
+        token = _row.set(row)
+        try:
+            result = function()
+        except Exception as error:  # noqa: BLE001 - one row's failure is that row's alone
+            self.errors[row] = f"{type(error).__name__}: {error}"[:500]
+            return placeholder
+        finally:
+            _row.reset(token)
+        self.results[row] = result
+        return result
+
+
+_active: Recorder = Recorder()
+
+
+def record(recorder: Recorder) -> None:
+    """Makes `recorder` the one that notes from now on."""
+    global _active  # noqa: PLW0603 - upstream's functions cannot be handed a recorder
+    _active = recorder
+
+
+def install() -> None:
+    """Replaces upstream's plumbing in every module of it that is loaded."""
+    from vlmeval.dataset import image_base  # noqa: PLC0415 - only behind the shim
+    from vlmeval.dataset.utils import multiple_choice, vqa_eval  # noqa: PLC0415
+    from vlmeval.smp import file as files  # noqa: PLC0415
+    from vlmeval.utils import mp_util  # noqa: PLC0415
+
+    _replace(mp_util.track_progress_rich, _track)
+    _replace(files.load, _loading(files.load))
+    _replace(files.dump, _dumping(files.dump))
+    _replace(files.download_file, _refuse_download)
+    _replace(
+        multiple_choice.extract_answer_from_item,
+        _noting_option(multiple_choice.extract_answer_from_item),
+    )
+    _replace(vqa_eval.hit_calculate, _noting_hits(vqa_eval.hit_calculate))
+    image_base.ImageBaseDataset.prepare_tsv = _prepare_tsv
+    for module in _upstream_modules():
+        pools = getattr(module, "mp", None)
+        if isinstance(pools, ModuleType) and pools.__name__ == "multiprocessing":
+            module.mp = _SerialProcessing()  # type: ignore[attr-defined]
+
+
+def _upstream_modules() -> list[ModuleType]:
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name == "vlmeval" or name.startswith("vlmeval.")
+    ]
+
+
+def _replace(old: Any, new: Any) -> None:
+    for module in _upstream_modules():
+        for name, value in list(vars(module).items()):
+            if value is old:
+                setattr(module, name, new)
+
+
+def _track(
+    func: Callable[..., Any],
+    tasks: Iterable[Any] = (),
+    nproc: int | None = 1,  # noqa: ARG001 - upstream's signature
+    save: str | None = None,
+    keys: Sequence[Any] | None = None,
+    **_kwargs: Any,
+) -> list[Any]:
+    """Upstream's progress runner: same results, saved once; rows that fail leave a placeholder."""
+    from vlmeval.smp import dump, load  # noqa: PLC0415 - only behind the shim
+
+    saved = load(save) if save is not None and Path(save).exists() else {}
+    results = []
+    for position, inputs in enumerate(tasks):
+        placeholder = {"hit": 0, "log": "unscored"}
+        result = _active.attempt(
+            _row_of(inputs, position), _bound(func, inputs), placeholder
+        )
+        results.append(result)
+        if keys is not None:
+            saved[keys[position]] = result
+    if save is not None:
+        dump(saved, save)
+    return results
+
+
+def _bound(func: Callable[..., Any], inputs: Any) -> Callable[[], Any]:
+    if isinstance(inputs, dict):
+        return lambda: func(**inputs)
+    if isinstance(inputs, tuple | list):
+        return lambda: func(*inputs)
+    return lambda: func(inputs)
+
+
+def _row_of(inputs: Any, position: int) -> int:
+    """The row a call is about: upstream passes rows of the loaded table, whose label is the position."""
+    values = inputs.values() if isinstance(inputs, dict) else inputs
+    for value in values if isinstance(values, Iterable) else ():
+        label = getattr(value, "name", None)
+        if hasattr(value, "iloc") and label is not None:
+            return int(label)
+    return position
+
+
+class _SerialPool:
+    """A process pool without processes: the seal allows none."""
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        pass
+
+    def map(self, func: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """Every item through `func`; a row without any comparison has no verdict and counts as failed."""
+        placeholder = {"gt": [], "pred": "", "match": [0.0]}
+        results = []
+        for position, item in enumerate(items):
+            row = _row_of((item,), position)
+            results.append(
+                _active.attempt(row, partial(_match, func, item), placeholder)
+            )
+        return results
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    join = terminate = close
+
+
+def _match(func: Callable[[Any], Any], item: Any) -> Any:
+    result = func(item)
+    if isinstance(result, dict) and "match" in result and not result["match"]:
+        raise ValueError("the row's answer is an empty list: there is nothing to match")
+    return result
+
+
+class _SerialProcessing:
+    """What upstream uses of `multiprocessing` in its dataset classes."""
+
+    Pool = _SerialPool
+
+    @staticmethod
+    def cpu_count() -> int:
+        """One: there are no processes to spread over."""
+        return 1
+
+
+def _redirected(path: Any) -> Any:
+    """Upstream writes a scratch table straight into /tmp; the seal gives it a folder of its own."""
+    if isinstance(path, str) and os.path.dirname(path) == "/tmp":  # noqa: PTH120, S108 - literally
+        return f"{tempfile.gettempdir()}/{Path(path).name}"
+    return path
+
+
+def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
+    def load(f: Any, fmt: str | None = None) -> Any:
+        frame = original(_redirected(f), fmt)
+        if str(f).endswith(".xlsx"):
+            _active.frames.append((str(f), frame))
+        return frame
+
+    return load
+
+
+def _dumping(original: Callable[..., Any]) -> Callable[..., Any]:
+    def dump(data: Any, f: str, **kwargs: Any) -> Any:
+        return original(data, _redirected(f), **kwargs)
+
+    return dump
+
+
+def _refuse_download(url: str, filename: str | None = None) -> str:
+    raise RuntimeError(f"scoring downloads nothing: {url} (as {filename})")
+
+
+def _prepare_tsv(dataset: Any, url: str, file_md5: str | None = None) -> Any:  # noqa: ARG001
+    """The prepared table, as upstream reads a TSV that is there and has the right md5."""
+    from vlmeval.smp import LMUDataRoot, load  # noqa: PLC0415 - only behind the shim
+
+    dataset.data_path = str(Path(LMUDataRoot()) / f"{dataset.dataset_name}.tsv")
+    return load(dataset.data_path)
+
+
+def _noting_option(original: Callable[..., Any]) -> Callable[..., Any]:
+    def extract_answer_from_item(*args: Any, **kwargs: Any) -> Any:
+        found = original(*args, **kwargs)
+        row = _row.get()
+        if row is not None:
+            _active.options[row] = str(found["opt"])
+        return found
+
+    return extract_answer_from_item
+
+
+def _noting_hits(original: Callable[..., Any]) -> Callable[..., Any]:
+    def hit_calculate(result: Any, *args: Any, **kwargs: Any) -> Any:
+        hits = original(result, *args, **kwargs)
+        if (
+            _active.hits is None
+        ):  # the first call is over every row, the rest over splits
+            _active.hits = [float(hit) for hit in hits]
+        return hits
+
+    return hit_calculate
