@@ -1,0 +1,187 @@
+"""From a checked file to the run it asks for: defaults filled in, models and datasets admitted, keys apart.
+
+What upstream would silently do otherwise becomes either an error here or a note in the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from assay.config.admission import (
+    admit_dataset,
+    check_mirrors,
+    check_sources,
+    dataset_notes,
+)
+from assay.config.evalconfig import EvalConfig
+from assay.config.file import EvalFile
+from assay.config.judging import EXACT, check_judge, judge_notes
+from assay.config.modelset import admit_models
+from assay.config.notes import key_notes, run_notes
+from assay.config.problems import joined, kept, printable
+from assay.domain.errors import ConfigError
+from assay.domain.run import Dataset, Mode, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What a file asks for.
+
+    Attributes:
+        run: the run, without any key.
+        secrets: the bearer token of each model, by its key.
+        work_dir: where run folders are made; absolute.
+        use_cache: the run folder to continue; None: a new one. `reuse` is true exactly when it is set.
+        no_timestamp: `work_dir` itself is the run's folder.
+    """
+
+    run: Run
+    secrets: Mapping[str, SecretStr]
+    work_dir: Path
+    use_cache: Path | None
+    reuse: bool
+    no_timestamp: bool
+
+
+def resolve(
+    file: EvalFile,
+    *,
+    environ: Mapping[str, str],
+    lmu_data: Sequence[Path],
+    base_dir: Path,
+) -> Resolved:
+    """Admits the run a file asks for.
+
+    Args:
+        file: what `load_file` or `parse` gave.
+        environ: for the keys and addresses upstream reads there.
+        lmu_data: folders that may hold `NAME.tsv`.
+        base_dir: what relative paths start from.
+
+    Raises:
+        ConfigError: everything that is refused, in one error.
+    """
+    config, problems = file.eval_config, list[ConfigError]()
+    use_cache: Path | None = None
+    with kept(problems):
+        check_judge(config)
+    with kept(problems):
+        _check_frames(config)
+    with kept(problems):
+        use_cache = _continued(file, base_dir)
+    datasets = _datasets(file, problems, lmu_data, base_dir)
+    admitted = admit_models(config, problems, environ)
+    if problems:
+        raise joined(_distinct(problems))
+    run = Run(
+        name=file.run_name,
+        models=admitted.models,
+        datasets=datasets,
+        mode=Mode(config.mode),
+        limit=config.limit,
+        judge=EXACT,
+        judge_chosen=config.judge is not None,
+        coverage_threshold=file.coverage_threshold,
+        endpoint_patience=file.endpoint_patience,
+        mirrors=dict(file.mirrors or {}),
+        fresh=file.fresh,
+        notes=(
+            *key_notes(file),
+            *run_notes(file, reuse=_reuse(config)),
+            *admitted.notes,
+            *judge_notes(config, datasets, environ),
+            *dataset_notes(datasets, file.dataset_sources or {}, config.limit),
+        ),
+    )
+    return Resolved(
+        run=run,
+        secrets=admitted.secrets,
+        work_dir=(base_dir / Path(file.work_dir).expanduser()).absolute(),
+        use_cache=use_cache,
+        reuse=use_cache is not None,
+        no_timestamp=file.no_timestamp,
+    )
+
+
+def _distinct(problems: Sequence[ConfigError]) -> list[ConfigError]:
+    return list({(p.path, p.why): p for p in problems}.values())
+
+
+def _check_frames(config: EvalConfig) -> None:
+    if config.fps > 0 and config.nframe > 0:
+        raise ConfigError(
+            "eval_config.fps",
+            f"{config.fps:g} stands beside nframe: {config.nframe}, and VLMEvalKit 0.0.20 fails on both",
+            "write nframe: 0 beside it, or fps: -1",
+        )
+
+
+def _continued(file: EvalFile, base_dir: Path) -> Path | None:
+    """The folder of the run that is to be continued; None: a new run."""
+    config, reuse = file.eval_config, _reuse(file.eval_config)
+    if config.mode == "eval":
+        raise ConfigError(
+            "eval_config.mode",
+            "eval comes later",
+            "write mode: all with use_cache: <run folder> and reuse: true: "
+            "answers that are there are not asked for again",
+        )
+    if file.use_cache is None:
+        return None
+    if not reuse:
+        raise ConfigError(
+            "use_cache",
+            "names a run to continue, and eval_config.reuse does not say that it may be",
+            "write reuse: true into eval_config, or remove use_cache",
+        )
+    folder = (base_dir / Path(file.use_cache).expanduser()).absolute()
+    if not folder.is_dir():
+        raise ConfigError(
+            "use_cache",
+            f"there is no folder {printable(str(folder), 200)}",
+            "name the folder of an earlier run, or remove use_cache for a new one",
+        )
+    return folder
+
+
+def _reuse(config: EvalConfig) -> bool:
+    mapped = None if config.rerun is None else not config.rerun
+    if config.reuse is not None and mapped is not None and config.reuse != mapped:
+        raise ConfigError(
+            "eval_config.rerun",
+            f"says the opposite of reuse: {str(config.reuse).lower()}",
+            "keep reuse alone",
+        )
+    return bool(mapped if config.reuse is None else config.reuse)
+
+
+def _datasets(
+    file: EvalFile,
+    problems: list[ConfigError],
+    lmu_data: Sequence[Path],
+    base_dir: Path,
+) -> tuple[Dataset, ...]:
+    config, sources = file.eval_config, file.dataset_sources or {}
+    with kept(problems):
+        check_sources(sources, base_dir)
+    with kept(problems):
+        check_mirrors(file.mirrors or {})
+    datasets: dict[str, Dataset] = {}
+    for place, name in enumerate(config.data):
+        path = f"eval_config.data[{place}]"
+        with kept(problems):
+            if name in datasets:
+                raise ConfigError(path, f"{name} stands twice", "remove one of them")
+            datasets[name] = admit_dataset(
+                name,
+                path,
+                sources=sources,
+                lmu_data=lmu_data,
+                base_dir=base_dir,
+                limit=config.limit,
+            )
+    return tuple(datasets.values())
