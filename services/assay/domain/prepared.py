@@ -18,6 +18,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from assay.domain.errors import CorruptError
@@ -25,6 +26,9 @@ from assay.domain.identity import canonical_digest
 from assay.domain.run import PicturePolicy
 
 SCHEMA = "assay.dataset/v1"
+
+PREPARE_VERSION = "1"
+"""Part of every prepared digest: raised when a prompt, a picture or the table would come out otherwise."""
 
 MANIFEST = "manifest.json"
 TABLE = "table.tsv"
@@ -59,6 +63,24 @@ class StoredPicture:
     pack: int
     offset: int
     length: int
+
+
+class PrepareStage(StrEnum):
+    """What is being done to make a dataset ready."""
+
+    WAITING = "WAITING"
+    FETCHING = "FETCHING"
+    VERIFYING = "VERIFYING"
+    PREPARING = "PREPARING"
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far a stage is: bytes (FETCHING, VERIFYING) or rows (PREPARING); `total` 0: not known."""
+
+    stage: PrepareStage
+    done: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

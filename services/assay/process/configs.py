@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from assay.process.contract import FolderStoreConfig, ProcessConfig
 
@@ -46,4 +47,36 @@ class AggregatorConfig(ProcessConfig):
     lock_seconds: float = 15.0
     """`deadline` only: how long a claim lasts without being renewed."""
     stop_grace: float = 10.0
+    """Seconds that calls in flight get at SIGTERM."""
+
+
+class S3Config(BaseModel):
+    """An S3 endpoint that datasets may be fetched from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str
+    """host[:port], without a scheme."""
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    """None (with `access_key`): anonymous reads."""
+    secure: bool = True
+    """Use TLS, verified."""
+    region: str | None = None
+
+
+class DatasetConfig(ProcessConfig):
+    """Fetches, verifies and prepares datasets into the shared cache."""
+
+    listen: str = "127.0.0.1:0"
+    """host:port; port 0 takes a free one."""
+    store: FolderStoreConfig
+    """Only `cache` is used."""
+    lmu_data: tuple[Path, ...] = ()
+    """Folders that may hold `<name>.tsv` already, as VLMEvalKit's `$LMUData`; the first with the file wins."""
+    s3: S3Config | None = None
+    """None: `s3://` sources are refused with the cure."""
+    unsealed: bool = False
+    """Prepare without file rules and system-call filter: the user asked for it."""
+    stop_grace: float = 5.0
     """Seconds that calls in flight get at SIGTERM."""

@@ -2,6 +2,7 @@
 
 blobs/sha256/<aa>/<digest>                              raw sources
 datasets/<name>/<prepared digest>/...                   prepared datasets; manifest.json is written last
+datasets/<name>/sources/<request digest>.json           which raw source a request led to
 runs/<run_id>/spec.json                                 the resolved spec
 runs/<run_id>/epochs/<epoch>.json                       what an aggregator admitted when it took over
 runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
@@ -23,6 +24,11 @@ def blob(digest: str) -> str:
 def prepared(name: str, digest: str, part: str = "") -> str:
     """A part of a prepared dataset (`manifest.json`, `packs/00000.pack`, ...), or its prefix."""
     return f"datasets/{name}/{digest}/{part}"
+
+
+def source(name: str, request_digest: str) -> str:
+    """What was found when a dataset was last fetched from where `request_digest` says."""
+    return f"datasets/{name}/sources/{request_digest}.json"
 
 
 def spec(run_id: str) -> str:

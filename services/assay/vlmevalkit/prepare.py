@@ -22,9 +22,6 @@ from assay.vlmevalkit.prepare_packs import PackWriter, write_pictures
 from assay.vlmevalkit.prepare_prompts import PromptBuilder, choose_class
 from assay.vlmevalkit.prepare_table import Spool, rewrite_table
 
-VERSION = "1"
-"""Part of every prepared digest: raised when a prompt, a picture or the table would come out otherwise."""
-
 LOCALIZE_BYTES = 2**30
 """Above this upstream writes all pictures as JPEG before anything else."""
 
