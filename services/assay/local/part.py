@@ -21,7 +21,7 @@ from assay.domain.observed import Death, Ending, PartView, Presence
 from assay.local.journal import last_words
 from assay.process.contract import ExitCode, ProcessConfig
 
-_ENDINGS = {
+_ENDINGS: dict[int, Ending] = {
     ExitCode.OK: Ending.DONE,
     ExitCode.BAD_CONFIG: Ending.REFUSED,
     ExitCode.HELD: Ending.HELD,
@@ -62,6 +62,8 @@ class Part:
         self._presence = Presence.ABSENT
         self._deaths: list[Death] = []
         self._life: asyncio.Task[None] | None = None
+        self.incarnation = 0
+        """Counts starts."""
 
     @property
     def view(self) -> PartView:
@@ -79,6 +81,7 @@ class Part:
         if self._life is not None and not self._life.done():
             return
         self._presence = Presence.STARTING
+        self.incarnation += 1
         self._life = asyncio.create_task(self._live(make_config))
 
     def terminate(self) -> None:
@@ -103,19 +106,18 @@ class Part:
         offset = self._journal.stat().st_size if self._journal.exists() else 0
         try:
             code, message = await self._incarnation(make_config), ""
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of a life: told as its last words
             code, message = ExitCode.FAILED, f"cannot start {self._module}: {error}"
         now = time.monotonic()
         self._process = None
         self._presence = Presence.ABSENT
-        ending = _ENDINGS.get(ExitCode(code), Ending.CRASHED) if _known(code) else None
         if message == "" and code != ExitCode.OK:
             message = last_words(self._journal, offset) or _manner(code)
         self._deaths.append(
             Death(
                 at=now,
                 lived=now - started,
-                ending=ending or Ending.CRASHED,
+                ending=_ENDINGS.get(code, Ending.CRASHED),
                 progress=self._progress(),
                 message=message,
             )
@@ -173,10 +175,6 @@ class Part:
         if line:
             self._presence = Presence.READY
             self._changed()
-
-
-def _known(code: int) -> bool:
-    return code in {known.value for known in ExitCode}
 
 
 def _manner(code: int) -> str:

@@ -1,0 +1,243 @@
+"""The driver of `assay run`: looks, asks `decide`, carries the actions out with processes and calls.
+
+It holds no rules: what to start, restart and finish is `domain.decide`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, suppress
+
+from assay.domain.actions import (
+    Action,
+    AttachDataset,
+    EnsureWorkers,
+    FailDataset,
+    FinishRun,
+    Leave,
+    OpenRun,
+    PrepareDataset,
+    RetryUnscored,
+    Service,
+    StartScorer,
+    StartService,
+    StopScorer,
+    StopWorkers,
+    Wait,
+)
+from assay.domain.decide import decide
+from assay.domain.errors import (
+    AssayError,
+    NotFoundError,
+    TransientError,
+    UnavailableError,
+)
+from assay.domain.run import Run
+from assay.domain.snapshot import RunSnapshot
+from assay.local.calls import Calls
+from assay.local.launch import Launch
+from assay.local.listener import Listener
+from assay.local.notices import news
+from assay.local.part import Part
+from assay.local.world import World
+
+_STOP_SECONDS = 12.0
+"""What processes get to finish after SIGTERM; above the services' own grace."""
+
+_WATCH_SECONDS = 0.2
+
+
+class Driver:
+    """Drives one run to its end."""
+
+    def __init__(
+        self, run: Run, launch: Launch, listener: Listener, *, retry: bool
+    ) -> None:
+        self._run = run
+        self._launch = launch
+        self._listener = listener
+        self._changed = asyncio.Event()
+        self._at_once = asyncio.Event()
+        self.world = World(run, launch, self._changed.set, retry=retry)
+        self._calls = Calls(self._changed.set, self._cannot_go_on)
+        self._models = {model.key: model for model in run.models}
+        self._sources = {dataset.name: dataset.source for dataset in run.datasets}
+
+    def stop(self) -> None:
+        """What a first Ctrl-C asks for: finish what is in flight, then go. A second: go at once."""
+        if self.world.drain:
+            self._at_once.set()
+        else:
+            self.world.drain = True
+            self._listener.draining()
+        self._changed.set()
+
+    async def drive(self) -> Leave | None:
+        """Returns how it ended when no process is left; None: it was told to go at once."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_processes)
+            first = self._decide_and_act()
+            # Processes start meanwhile: importing grpc takes as long as a service needs to listen.
+            from assay.local.clients import open_clients  # noqa: PLC0415
+
+            self._clients = await stack.enter_async_context(open_clients(self._launch))
+            stack.push_async_callback(self._calls.cancel)
+            leave = first
+            while leave is None and not self._at_once.is_set():
+                leave = await self._step()
+            return leave
+
+    def _decide_and_act(self) -> Leave | None:
+        """Carries out what can be done before there are clients: starting processes."""
+        actions = decide(self._run, self.world.observed())
+        for action in actions:
+            if isinstance(action, StartService | EnsureWorkers):
+                self._carry_out(action)
+        return next((a for a in actions if isinstance(a, Leave)), None)
+
+    async def _step(self) -> Leave | None:
+        self._changed.clear()
+        if self.world.opened:
+            self._calls.make("watch", self._follow)
+        until: float | None = None
+        for action in decide(self._run, self.world.observed()):
+            if isinstance(action, Leave):
+                return action
+            if isinstance(action, Wait):
+                until = action.until
+            else:
+                self._carry_out(action)
+        timeout = None if until is None else max(until - time.monotonic(), 0.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        return None
+
+    # Carrying out
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case StartService(service=Service.DATASET):
+                self.world.services[Service.DATASET].start(self._launch.dataset)
+            case StartService():
+                self.world.services[Service.AGGREGATOR].start(self._launch.aggregator)
+            case EnsureWorkers(model=key):
+                model = self._models[key]
+                self.world.workers[key].start(lambda _: self._launch.infer(model))
+            case StopWorkers(model=key):
+                self.world.workers[key].terminate()
+            case StartScorer(task=task):
+                self.world.scorers[task].start(lambda _: self._launch.scorer(task))
+            case StopScorer(task=task):
+                self.world.scorers[task].terminate()
+            case _:
+                self._call(action)
+
+    def _call(self, action: Action) -> None:
+        match action:
+            case OpenRun():
+                self._calls.make(action, self._open)
+            case RetryUnscored():
+                self._calls.make(action, self._retry)
+            case PrepareDataset():
+                self._calls.make(action, lambda: self._prepare(action))
+            case AttachDataset():
+                self._calls.make(action, lambda: self._attach(action))
+            case FailDataset():
+                self._calls.make(action, lambda: self._fail(action))
+            case FinishRun(failure=failure):
+                self._calls.make("finish", lambda: self._finish(failure))
+
+    async def _open(self) -> None:
+        incarnation = self.world.services[Service.AGGREGATOR].incarnation
+        snapshot = await self._clients.run.open(self._run)
+        self.world.open_acknowledged(incarnation)
+        self._looked(snapshot)
+
+    async def _retry(self) -> None:
+        snapshot = await self._clients.run.retry()
+        self.world.retried = True
+        self._looked(snapshot)
+
+    async def _prepare(self, action: PrepareDataset) -> None:
+        name, pictures = action.dataset, action.pictures
+        self.world.preparing(name, pictures)
+        try:
+            async for step in self._clients.dataset.prepare(
+                name,
+                pictures=pictures,
+                source=self._sources[name],
+                mirrors=self._run.mirrors,
+            ):
+                self._listener.preparing(name, step.stage, step.done, step.total)
+        except AssayError as error:
+            self.world.not_prepared(name, pictures, error)
+
+    async def _attach(self, action: AttachDataset) -> None:
+        snapshot = await self._clients.run.attach_dataset(
+            action.dataset, models=action.models, digest=action.digest
+        )
+        self._looked(snapshot)
+
+    async def _fail(self, action: FailDataset) -> None:
+        snapshot = await self._clients.run.fail_dataset(
+            action.dataset,
+            models=action.models,
+            reason=action.reason,
+            message=action.message,
+        )
+        self._looked(snapshot)
+
+    async def _finish(self, failure: str) -> None:
+        self._looked(await self._clients.run.finish(failure))
+
+    # Looking
+
+    async def _follow(self) -> None:
+        """Follows the run's snapshots until the stream ends or this aggregator goes away."""
+        heard = False
+        try:
+            async for snapshot in self._clients.run.watch(_WATCH_SECONDS):
+                heard = True
+                self._looked(snapshot)
+        except (TransientError, NotFoundError):
+            # Either way its successor is asked as soon as it has accepted the run.
+            if not heard:
+                raise UnavailableError("the aggregator went away") from None
+
+    def _looked(self, snapshot: RunSnapshot) -> None:
+        before = self.world.snapshot
+        if not self.world.looked(snapshot):
+            return
+        self._listener.looked(snapshot)
+        for sentence in news(self._run, before, snapshot):
+            self._listener.noticed(sentence)
+
+    def _cannot_go_on(self, error: AssayError) -> None:
+        self.world.fatal = self.world.fatal or error
+
+    # Ending
+
+    async def _end_processes(self) -> None:
+        """Ends everything, what depends on others first; nothing outlives the driver."""
+        world = self.world
+        try:
+            await self._end((*world.workers.values(), *world.scorers.values()))
+            await self._end(tuple(world.services.values()))
+        finally:
+            for part in world.parts:
+                part.kill()
+
+    async def _end(self, parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            part.terminate()
+        gone = asyncio.gather(*(part.gone() for part in parts))
+        hurry = asyncio.create_task(self._at_once.wait())
+        await asyncio.wait(
+            (gone, hurry), timeout=_STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        hurry.cancel()
+        for part in parts:
+            part.kill()
+        await gone
