@@ -1,1 +1,8 @@
-"""The driver of `assay run`: decide's actions as processes of this machine."""
+"""The driver of runs on one machine: carries out what `domain.decide` decides, with processes and a folder.
+
+`run` and `retry` are what scripts call.
+"""
+
+from assay.local.run import RunOutcome, retry, run
+
+__all__ = ["RunOutcome", "retry", "run"]

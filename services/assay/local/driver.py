@@ -164,15 +164,18 @@ class Driver:
         name, pictures = action.dataset, action.pictures
         self.world.preparing(name, pictures)
         try:
-            async for step in self._clients.dataset.prepare(
+            ready = await self._clients.dataset.prepare(
                 name,
-                pictures=pictures,
-                source=self._sources[name],
-                mirrors=self._run.mirrors,
-            ):
-                self._listener.preparing(name, step.stage, step.done, step.total)
+                self._sources[name],
+                pictures,
+                self._run.mirrors,
+                lambda step: self._listener.preparing(name, step),
+            )
         except AssayError as error:
             self.world.not_prepared(name, pictures, error)
+        else:
+            self.world.prepared(name, pictures, ready.digest)
+            self._listener.prepared(name, ready.sample_count)
 
     async def _attach(self, action: AttachDataset) -> None:
         snapshot = await self._clients.run.attach_dataset(

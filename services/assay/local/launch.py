@@ -74,7 +74,7 @@ class Launch:
             log_file=self.journal("dataset"),
             listen=self.dataset_address,
             store=FolderStoreConfig(cache=self.cache),
-            lmu_data=list(self.lmu_data),
+            lmu_data=tuple(self.lmu_data),
             unsealed=self.unsealed,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from assay.domain.prepared import StageProgress
 from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot
 
@@ -14,8 +15,8 @@ class Listener:
     def started(self, run: Run, run_id: str, run_dir: Path, *, going_on: bool) -> None:
         """The run's folder is there and its services are about to start."""
 
-    def preparing(self, dataset: str, stage: str, done: int, total: int) -> None:
-        """A dataset has come further; `total` 0: not known."""
+    def preparing(self, dataset: str, step: StageProgress) -> None:
+        """A dataset has come further."""
 
     def prepared(self, dataset: str, sample_count: int) -> None:
         """A dataset is ready."""

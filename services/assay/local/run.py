@@ -1,0 +1,217 @@
+"""`assay.local.run`: one evaluation on this machine, from a file or a nested dict to its folder.
+
+The command line calls it, and so may a script. Everything is refused here, before anything starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from assay.config import Resolved, load_file, parse, resolve
+from assay.domain.actions import Leave, Outcome
+from assay.domain.errors import ConfigError, NotFoundError
+from assay.domain.report import RunState
+from assay.domain.run import Run
+from assay.local.driver import Driver
+from assay.local.folder import (
+    RunFolder,
+    folder_to_resume,
+    new_folder,
+    newest_unfinished,
+    pinned_in,
+    timestamped_folder,
+)
+from assay.local.launch import Launch, cache_folder, lmu_folders
+from assay.local.listener import Listener
+from assay.process.contract import ExitCode
+
+INTERRUPTED = 130
+"""Exit code after a request to stop (128 + SIGINT), as shells give it."""
+
+_EXIT_CODES = {
+    RunState.COMPLETE: int(ExitCode.OK),
+    RunState.BELOW_COVERAGE: int(ExitCode.BELOW_COVERAGE),
+    RunState.FAILED: int(ExitCode.FAILED),
+    RunState.RUNNING: int(ExitCode.FAILED),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        state: RUNNING: it has not ended and can go on.
+        message: one sentence where there is something to say; empty: there is not.
+        exit_code: what `assay run` exits with.
+    """
+
+    run_id: str
+    run_dir: Path
+    state: RunState
+    message: str
+    exit_code: int
+
+    @property
+    def report(self) -> Path:
+        """The run's report; there is none while it is RUNNING."""
+        return self.run_dir / "report.json"
+
+
+def run(
+    source: Mapping[str, object] | str | Path,
+    run_dir: str | Path | None = None,
+    *,
+    resume: bool = False,
+    unsealed: bool = False,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """Evaluates what an EvalScope file asks for, and returns when it has ended.
+
+    Args:
+        source: the file's path, or the nested dict it would hold.
+        run_dir: the run's folder; None: a new one below `work_dir`.
+        resume: go on with the run in `run_dir`, or with the newest unfinished run of this file.
+        unsealed: run prepare and score children without a seal where this machine cannot seal.
+        listener: hears how it goes.
+
+    Raises:
+        ConfigError: the file or the folder is refused.
+        ConflictError: the run to go on with was started with something else.
+        NotFoundError: there is no run to go on with.
+        StoreFullError: the run's folder cannot be made or written.
+    """
+    resolved = _resolved(source)
+    folder = _folder(resolved, Path(run_dir) if run_dir is not None else None, resume)
+    return _drive(
+        resolved.run, folder, resolved.secrets, listener, retry=False, unsealed=unsealed
+    )
+
+
+def retry(
+    run_dir: str | Path,
+    source: Mapping[str, object] | str | Path | None = None,
+    *,
+    unsealed: bool = False,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """Asks again what is unscored in a run, and nothing else.
+
+    Args:
+        run_dir: the run's folder.
+        source: the file it was started with, for the models' keys: they are never stored. None: no
+            model needs one.
+        unsealed: as in `run`.
+        listener: hears how it goes.
+
+    Raises:
+        NotFoundError: there is no run in the folder.
+        ConflictError: `source` asks for another run.
+        ConfigError, CorruptError, StoreFullError: as in `run`.
+    """
+    path = Path(run_dir).absolute()
+    pinned = pinned_in(path)
+    if pinned is None:
+        raise NotFoundError(
+            f"cannot retry the run in {path}: there is no run in it",
+            cure="name the folder that `assay run` printed",
+        )
+    asked, keys = pinned.run, dict[str, SecretStr]()
+    if source is not None:
+        resolved = _resolved(source)
+        asked, keys = resolved.run, dict(resolved.secrets)
+    folder = folder_to_resume(asked, path)
+    return _drive(asked, folder, keys, listener, retry=True, unsealed=unsealed)
+
+
+def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
+    file = parse(source) if isinstance(source, Mapping) else load_file(Path(source))
+    return resolve(
+        file, environ=os.environ, lmu_data=lmu_folders(), base_dir=Path.cwd()
+    )
+
+
+def _folder(resolved: Resolved, run_dir: Path | None, resume: bool) -> RunFolder:  # noqa: FBT001
+    asked = resolved.run
+    if run_dir is not None:
+        path = run_dir.expanduser().absolute()
+        return folder_to_resume(asked, path) if resume else new_folder(asked, path)
+    if resolved.use_cache is not None:
+        return folder_to_resume(asked, resolved.use_cache)
+    if resume:
+        return newest_unfinished(asked, resolved.work_dir)
+    if resolved.no_timestamp:
+        return new_folder(asked, resolved.work_dir)
+    return timestamped_folder(asked, resolved.work_dir)
+
+
+def _drive(
+    asked: Run,
+    folder: RunFolder,
+    keys: Mapping[str, SecretStr],
+    listener: Listener | None,
+    *,
+    retry: bool,
+    unsealed: bool,
+) -> RunOutcome:
+    listener = listener or Listener()
+    launch = Launch(
+        folder=folder,
+        keys=keys,
+        cache=cache_folder(),
+        lmu_data=lmu_folders(),
+        unsealed=unsealed,
+    )
+    listener.started(asked, folder.run_id, folder.path, going_on=folder.going_on)
+    return asyncio.run(_driven(asked, launch, listener, retry=retry))
+
+
+async def _driven(
+    asked: Run, launch: Launch, listener: Listener, *, retry: bool
+) -> RunOutcome:
+    driver = Driver(asked, launch, listener, retry=retry)
+    with _signals(driver):
+        leave = await driver.drive()
+    leave = leave or Leave(Outcome.INTERRUPTED, "ended at once")
+    snapshot = driver.world.snapshot
+    state, message, code = RunState.RUNNING, leave.message, int(ExitCode.FAILED)
+    if leave.outcome is Outcome.FINISHED and snapshot is not None:
+        state, message = snapshot.state, snapshot.message
+        code = _EXIT_CODES[state]
+    elif leave.outcome is Outcome.INTERRUPTED:
+        code = INTERRUPTED
+    elif isinstance(driver.world.fatal, ConfigError):
+        code = int(ExitCode.BAD_CONFIG)
+    return RunOutcome(
+        run_id=launch.folder.run_id,
+        run_dir=launch.folder.path,
+        state=state,
+        message=message,
+        exit_code=code,
+    )
+
+
+@contextmanager
+def _signals(driver: Driver) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into the wish to stop; outside the main thread nothing can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, driver.stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
