@@ -73,10 +73,29 @@ class DatasetConfig(ProcessConfig):
     store: FolderStoreConfig
     """Only `cache` is used."""
     lmu_data: tuple[Path, ...] = ()
-    """Folders that may hold `<name>.tsv` already, as VLMEvalKit's `$LMUData`; the first with the file wins."""
+    """Folders that may hold `<name>.tsv` already (VLMEvalKit's `$LMUData`); the first with the file wins."""
     s3: S3Config | None = None
     """None: `s3://` sources are refused with the cure."""
     unsealed: bool = False
     """Prepare without file rules and system-call filter: the user asked for it."""
     stop_grace: float = 5.0
     """Seconds that calls in flight get at SIGTERM."""
+
+
+class ScorerConfig(ProcessConfig):
+    """Scores one task of a run: upstream's `evaluate()` in a sealed child."""
+
+    aggregator: str
+    """host:port of ScoreService."""
+    run_id: str
+    model: str
+    """The model's key."""
+    dataset: str
+    unsealed: bool = False
+    """Run upstream's code without file rules and system-call filter; the report says so."""
+    time_limit_seconds: float = 3600.0
+    """Wall clock of the sealed child."""
+    memory_limit_bytes: int = 4096 * 1024 * 1024
+    """Address space of the sealed child; imports alone take about 400 MiB of it."""
+    aggregator_patience: float = 600.0
+    """Seconds without an answer of the aggregator after which the scorer exits RETRY."""

@@ -1,1 +1,1 @@
-"""One scorer per task: a supervisor that talks to the aggregator and a sealed child that evaluates."""
+"""The scorer: a supervisor that talks to the aggregator, and a sealed child that runs VLMEvalKit."""

@@ -1,0 +1,242 @@
+"""The scorer's side of ScoreService: one claim, its input down, files and a result up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from assay.domain.completion import Completion
+from assay.domain.errors import UnavailableError
+from assay.domain.sample import UnscoredReason
+from assay.domain.score import Metric
+from assay.domain.task import TaskId
+from assay.rpc.convert import completion_from_proto, reason_to_proto, task_id_to_proto
+from assay.rpc.status import error_of
+from assay.v1 import score_pb2, score_pb2_grpc
+
+CHUNK_BYTES = 1024 * 1024
+"""The most that one piece of a file may hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreHead:
+    """What a claimed task is.
+
+    Attributes:
+        judge: `exact_matching` or the judge's name.
+        total: rows of the task.
+        limit: the first N rows of the dataset; 0: all.
+    """
+
+    dataset: str
+    model: str
+    judge: str
+    total: int
+    limit: int
+    prepared_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorePrediction:
+    """The winning record of one sample, and who made it (empty: no request was made)."""
+
+    ordinal: int
+    sample_id: str
+    completion: Completion
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreOutcome:
+    """What a scorer hands in, besides files."""
+
+    scored: int
+    unscored: int
+    unscored_by_reason: Mapping[UnscoredReason, int] = field(default_factory=dict)
+    metrics: Sequence[Metric] = ()
+    withheld: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+class ScoreSession:
+    """One claim; a failure of any of its calls ends it, and nothing of it has been stored."""
+
+    def __init__(self, call: Any, task: TaskId) -> None:
+        self._call = call
+        self._task = task
+
+    async def head(self) -> ScoreHead:
+        """The first thing the aggregator answers.
+
+        Raises:
+            NotFoundError: no such run or task.
+            PermanentError: the task is not to be scored now.
+            LeaseLostError: another scorer claimed it.
+            UnavailableError: the aggregator is away; claim again.
+        """
+        message = await self._expect("input_head")
+        head = message.input_head
+        return ScoreHead(
+            dataset=head.dataset,
+            model=head.model,
+            judge=head.judge,
+            total=head.total,
+            limit=head.limit,
+            prepared_digest=head.prepared_digest,
+        )
+
+    async def inputs(self) -> AsyncIterator[bytes | ScorePrediction]:
+        """Pieces of the table, then the predictions, to the end of the input.
+
+        Raises:
+            AssayError: as `head`.
+        """
+        while True:
+            message = await self._read()
+            step = message.WhichOneof("step")
+            if step == "input_end":
+                return
+            if step == "table_chunk":
+                yield message.table_chunk.data
+            elif step == "prediction":
+                yield _prediction(message.prediction)
+            else:
+                raise UnavailableError(f"the aggregator sent {step} within the input")
+
+    async def send_file(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Sends one file; `pieces` are at most `CHUNK_BYTES` long each.
+
+        Raises:
+            AssayError: as `head`.
+        """
+        previous = b""
+        first = True
+        for piece in pieces:
+            if not first:
+                await self._send_piece(path, previous, last=False)
+            previous, first = piece, False
+        await self._send_piece(path, previous, last=True)
+
+    async def finish(self, outcome: ScoreOutcome) -> str:
+        """Hands the result in; returns the score's digest once everything is stored.
+
+        Raises:
+            AssayError: as `head`.
+        """
+        await self._write(score_pb2.ScoreRequest(result=_result(outcome)))
+        return await self._stored()
+
+    async def fail(self, reason: str, message: str) -> None:
+        """Says that the task cannot be scored; returns once that is stored.
+
+        Raises:
+            AssayError: as `head`.
+        """
+        failure = score_pb2.ScoreFailure(reason=reason, message=message)
+        await self._write(score_pb2.ScoreRequest(failure=failure))
+        await self._stored()
+
+    async def _stored(self) -> str:
+        try:
+            await self._call.done_writing()
+        except grpc.RpcError as error:
+            raise error_of(error, self._attempted) from error
+        return str((await self._expect("stored")).stored.score_digest)
+
+    async def _send_piece(self, path: str, data: bytes, *, last: bool) -> None:
+        chunk = score_pb2.FileChunk(path=path, data=data, last=last)
+        await self._write(score_pb2.ScoreRequest(file_chunk=chunk))
+
+    async def _expect(self, step: str) -> score_pb2.ScoreResponse:
+        message = await self._read()
+        found = message.WhichOneof("step")
+        if found != step:
+            raise UnavailableError(f"the aggregator sent {found} instead of {step}")
+        return message
+
+    async def _read(self) -> score_pb2.ScoreResponse:
+        try:
+            message = await self._call.read()
+        except grpc.RpcError as error:
+            raise error_of(error, self._attempted) from error
+        if message is grpc.aio.EOF:
+            raise UnavailableError(f"{self._attempted}: the stream ended early")
+        assert isinstance(message, score_pb2.ScoreResponse)
+        return message
+
+    async def _write(self, request: score_pb2.ScoreRequest) -> None:
+        try:
+            await self._call.write(request)
+        except grpc.RpcError as error:
+            raise error_of(error, self._attempted) from error
+
+    @property
+    def _attempted(self) -> str:
+        return f"score {self._task}"
+
+
+class ScoreClient:
+    """Claims one task of one run for scoring."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, run_id: str, task: TaskId) -> None:
+        self._stub = score_pb2_grpc.ScoreServiceStub(channel)
+        self._run_id = run_id
+        self._task = task
+
+    @asynccontextmanager
+    async def claim(self, timeout: float) -> AsyncIterator[ScoreSession]:  # noqa: ASYNC109 - gRPC's own
+        """Claims the task; the stream lasts `timeout` seconds at most, and no longer than the block.
+
+        Raises:
+            AssayError: as `ScoreSession.head`.
+        """
+        call = self._stub.Score(timeout=timeout)
+        session = ScoreSession(call, self._task)
+        claim = score_pb2.ScoreClaim(
+            run_id=self._run_id, task=task_id_to_proto(self._task)
+        )
+        try:
+            await session._write(score_pb2.ScoreRequest(claim=claim))  # noqa: SLF001 - its opening move
+            yield session
+        finally:
+            call.cancel()
+
+
+def _prediction(message: score_pb2.Prediction) -> ScorePrediction:
+    return ScorePrediction(
+        ordinal=message.ordinal,
+        sample_id=message.sample_id,
+        completion=completion_from_proto(message.completion),
+        worker_id=message.worker_id,
+    )
+
+
+def _result(outcome: ScoreOutcome) -> score_pb2.ScoreResult:
+    return score_pb2.ScoreResult(
+        scored_count=outcome.scored,
+        unscored_count=outcome.unscored,
+        unscored_by_reason=[
+            score_pb2.ReasonTally(reason=reason_to_proto(reason), count=count)
+            for reason, count in outcome.unscored_by_reason.items()
+        ],
+        metrics=[_metric(metric) for metric in outcome.metrics],
+        withheld=outcome.withheld,
+        provenance=outcome.provenance,
+    )
+
+
+def _metric(metric: Metric) -> score_pb2.MetricValue:
+    message = score_pb2.MetricValue(
+        name=metric.name,
+        split=metric.split,
+        scale_low=metric.scale[0],
+        scale_high=metric.scale[1],
+        sample_count=metric.n,
+    )
+    if metric.value is not None:
+        message.value = metric.value
+    return message

@@ -1,0 +1,142 @@
+"""Scores one task: claims it, spools its input, runs the sealed child, hands everything in.
+
+`main` builds it. A scorer that dies has stored nothing; the next one starts over, and equal input gives
+equal bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from assay.domain.errors import ScorerError, SealError
+from assay.rpc.score_client import ScoreClient, ScoreHead, ScorePrediction, ScoreSession
+from assay.scorer.spool import Spool
+from assay.scorer.tables import sample_table, timing_table
+from assay.scorer.verdicts import Listener
+from assay.seal.launch import SealedJob, SealedResult, run_sealed
+
+_log = structlog.get_logger(__name__)
+
+CHILD_MODULE = "assay.vlmevalkit.scoring"
+TRANSFER_SECONDS = 900.0
+"""What a claim may take besides the child's own time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLimits:
+    """How the sealed child is run."""
+
+    time_limit_seconds: float
+    memory_limit_bytes: int
+    unsealed: bool
+
+
+class Supervisor:
+    """Scores the task of one client."""
+
+    def __init__(self, client: ScoreClient, limits: ChildLimits) -> None:
+        self._client = client
+        self._limits = limits
+
+    async def run(self) -> None:
+        """Claims the task and scores it; returns when the result, or the failure, is stored.
+
+        Raises:
+            UnavailableError: the aggregator is away; run again.
+            LeaseLostError: another scorer has the task now.
+            PermanentError: there is nothing to score here.
+        """
+        timeout = self._limits.time_limit_seconds + TRANSFER_SECONDS
+        async with self._client.claim(timeout) as session, _spool() as spool:
+            head = await session.head()
+            try:
+                await self._score(session, spool, head)
+            except (ScorerError, SealError) as error:
+                _log.warning("cannot score", reason=error.reason, error=str(error))
+                await session.fail(error.reason, str(error))
+
+    async def _score(
+        self, session: ScoreSession, spool: Spool, head: ScoreHead
+    ) -> None:
+        predictions = await _receive(session, spool, head)
+        listener = Listener(predictions)
+        result = await self._run_child(spool, head, listener)
+        samples = await asyncio.to_thread(sample_table, listener.verdicts)
+        timing = await asyncio.to_thread(timing_table, predictions)
+        outcome = listener.outcome(result.protections)
+        names = await asyncio.to_thread(spool.published)
+        await session.send_file("samples.parquet", _split(samples))
+        await session.send_file("timing.parquet", _split(timing))
+        for name in names:
+            await session.send_file(f"upstream/{name}", spool.pieces(name))
+        digest = await session.finish(outcome)
+        _log.info(
+            "scored",
+            scored=outcome.scored,
+            unscored=outcome.unscored,
+            withheld=outcome.withheld,
+            score_digest=digest,
+        )
+
+    async def _run_child(
+        self, spool: Spool, head: ScoreHead, listener: Listener
+    ) -> SealedResult:
+        document = {
+            "dataset": head.dataset,
+            "model": head.model,
+            "judge": head.judge,
+            "limit": head.limit,
+        }
+        job = SealedJob(
+            module=CHILD_MODULE,
+            workdir=spool.folder,
+            stdin=json.dumps(document).encode(),
+            time_limit_seconds=self._limits.time_limit_seconds,
+            memory_limit_bytes=self._limits.memory_limit_bytes,
+            unsealed=self._limits.unsealed,
+        )
+        return await run_sealed(job, listener.line)
+
+
+@asynccontextmanager
+async def _spool() -> AsyncIterator[Spool]:
+    spool = await asyncio.to_thread(Spool)
+    try:
+        yield spool
+    finally:
+        await asyncio.to_thread(spool.remove)
+
+
+async def _receive(
+    session: ScoreSession, spool: Spool, head: ScoreHead
+) -> list[ScorePrediction]:
+    """Writes the table as it comes, keeps the predictions, and sees that none is missing."""
+    predictions: list[ScorePrediction] = []
+    stream = await asyncio.to_thread(spool.table_path(head.dataset).open, "wb")
+    try:
+        async for piece in session.inputs():
+            if isinstance(piece, bytes):
+                await asyncio.to_thread(stream.write, piece)
+            else:
+                predictions.append(piece)
+    finally:
+        await asyncio.to_thread(stream.close)
+    predictions.sort(key=lambda prediction: prediction.ordinal)
+    ordinals = [prediction.ordinal for prediction in predictions]
+    if ordinals != list(range(head.total)):
+        raise ScorerError(
+            f"{head.model}/{head.dataset} has {head.total} samples and {len(ordinals)} predictions"
+        )
+    await asyncio.to_thread(spool.write_predictions, predictions)
+    return predictions
+
+
+def _split(data: bytes) -> list[bytes]:
+    size = 1024 * 1024
+    return [data[start : start + size] for start in range(0, len(data), size)]
