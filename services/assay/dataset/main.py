@@ -1,0 +1,100 @@
+"""Starts the dataset service: `python -m assay.dataset.main --config-fd N`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import structlog
+import uvloop
+
+from assay.dataset.preparing import Preparer
+from assay.dataset.service import DatasetService
+from assay.dataset.servicer import DatasetServicer
+from assay.dataset.sources.fetch import SourceFetcher
+from assay.dataset.sources.s3 import S3Fetcher
+from assay.domain.errors import AssayError, ConfigError, UnavailableError
+from assay.process.configs import DatasetConfig
+from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.server import Registration, serve
+from assay.store.folder import FolderStore
+from assay.telemetry.log import set_up_logging
+from assay.v1 import dataset_pb2_grpc
+
+_log = structlog.get_logger(__name__)
+
+
+def build_service(config: DatasetConfig) -> DatasetService:
+    """Wires the service; the only place that does."""
+    cache = config.store.cache.absolute()
+    store = FolderStore(cache)
+    fetcher = SourceFetcher(
+        store,
+        partial=cache / "partial",
+        s3=S3Fetcher(config.s3) if config.s3 else None,
+    )
+    return DatasetService(
+        store,
+        fetcher,
+        Preparer(cache / "work", unsealed=config.unsealed),
+        locks=cache / "locks",
+        lmu_data=config.lmu_data,
+    )
+
+
+async def run(config: DatasetConfig) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Raises:
+        UnavailableError: the address cannot be bound.
+    """
+    service = build_service(config)
+
+    def add(server: Any) -> None:
+        dataset_pb2_grpc.add_DatasetServiceServicer_to_server(
+            DatasetServicer(service), server
+        )
+
+    server = await serve(
+        [Registration("assay.v1.DatasetService", add)],
+        listen=config.listen,
+        token=config.token.get_secret_value(),
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    announce_ready(config, server.address)
+    _log.info("serving", address=server.address)
+    await stopping.wait()
+    await service.stop()
+    await server.stop(config.stop_grace)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The process; returns its exit code."""
+    try:
+        config = load_config(DatasetConfig, argv)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.BAD_CONFIG
+    secrets = [config.token.get_secret_value()]
+    if config.s3 is not None:
+        given = (config.s3.access_key, config.s3.secret_key)
+        secrets += [secret.get_secret_value() for secret in given if secret]
+    set_up_logging("dataset", file=config.log_file, secrets=secrets)
+    try:
+        uvloop.run(run(config))
+    except UnavailableError as error:
+        _log.error("cannot serve", error=str(error))
+        return ExitCode.RETRY
+    except AssayError as error:
+        _log.error("failed", error=str(error))
+        return ExitCode.FAILED
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
