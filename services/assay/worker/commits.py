@@ -71,6 +71,8 @@ class Committer:
         self._on_acknowledged = on_acknowledged
         self._lanes: dict[TaskId, _Lane] = {}
         self._new: asyncio.Queue[_Lane] = asyncio.Queue()
+        self._none_pending = asyncio.Event()
+        self._none_pending.set()
         self.pending = 0
         """Completions not acknowledged yet."""
         self.committed = 0
@@ -84,9 +86,14 @@ class Committer:
             self._new.put_nowait(lane)
         lane.items.append(completion)
         self.pending += 1
+        self._none_pending.clear()
         lane.filled.set()
         if len(lane.items) >= BATCH:
             lane.enough.set()
+
+    async def all_acknowledged(self) -> None:
+        """Returns when every completion is acknowledged."""
+        await self._none_pending.wait()
 
     async def run(self) -> None:
         """Commits until cancelled.
@@ -132,3 +139,5 @@ class Committer:
                     ordinal=completion.ordinal,
                 )
             self._on_acknowledged((lane.task, completion.ordinal, completion.turn))
+        if not self.pending:
+            self._none_pending.set()

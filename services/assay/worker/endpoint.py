@@ -74,7 +74,7 @@ class EndpointGate:
             case Answer():
                 self._works()
             case EndpointFailure():
-                self._goes_down(outcome)
+                self.went_down(outcome)
             case AttemptFailure() if self._says_it_works(outcome):
                 self._works()
             case AttemptFailure():
@@ -129,7 +129,7 @@ class EndpointGate:
             case Answer():
                 self._works()
             case EndpointFailure():
-                self._goes_down(outcome)
+                self.went_down(outcome)
             case AttemptFailure() if (
                 _of_this_request(outcome) and outcome.kind not in self._kinds
             ):
@@ -148,7 +148,7 @@ class EndpointGate:
         self._end_streak()
 
     def _fails(self, word: str) -> None:
-        self._goes_down(
+        self.went_down(
             EndpointFailure(
                 reason=word,
                 message=(
@@ -159,7 +159,8 @@ class EndpointGate:
             )
         )
 
-    def _goes_down(self, failure: EndpointFailure) -> None:
+    def went_down(self, failure: EndpointFailure) -> None:
+        """The endpoint as a whole is unusable."""
         self.state = EndpointState.DOWN
         self.by_request = failure.connected
         self.condition = EndpointCondition(

@@ -1,0 +1,125 @@
+"""`python -m assay.infer.main --config-fd N`: asks one model about the samples of one queue.
+
+Exit codes: OK when the queue is closed and nothing is held, or after a drain (SIGTERM, SIGINT,
+WorkerService.Drain); RETRY when the aggregator stayed away or pictures could not be read; BAD_CONFIG and
+FAILED where starting again would change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sys
+
+import msgspec
+import structlog
+import uvloop
+
+from assay.domain.errors import ConfigError, PermanentError, TransientError
+from assay.domain.run import Model
+from assay.infer.servicer import WorkerServicer
+from assay.process.configs import InferConfig
+from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.channel import open_channel
+from assay.rpc.server import serve
+from assay.rpc.work_client import WorkClient
+from assay.telemetry.log import set_up_logging
+from assay.worker.contact import Timing
+from assay.worker.engines.openai import OpenAIEngine
+from assay.worker.loop import WorkerLoop
+
+_log = structlog.get_logger(__name__)
+
+_STOP_SECONDS = 1.0
+
+
+async def infer(config: InferConfig, model: Model) -> None:
+    """Serves WorkerService and works until there is nothing left to do.
+
+    Raises:
+        TransientError: the worker must go, its work must not.
+        PermanentError: starting again would change nothing.
+    """
+    token = config.token.get_secret_value()
+    engine = OpenAIEngine(model, config.api_key.get_secret_value())
+    async with open_channel(config.aggregator, token) as channel:
+        client = WorkClient(
+            channel,
+            run_id=config.run_id,
+            queue=config.queue,
+            worker_id=config.worker_id,
+        )
+        loop = WorkerLoop(
+            client,
+            engine,
+            model,
+            timing=Timing(patience=config.aggregator_patience),
+            drain_seconds=config.drain_seconds,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, loop.drain)
+        servicer = WorkerServicer(
+            loop,
+            run_id=config.run_id,
+            queue=config.queue,
+            worker_id=config.worker_id,
+        )
+        server = await serve(
+            [servicer.registration()], listen=config.listen, token=token
+        )
+        try:
+            await engine.open()
+            announce_ready(config, server.address)
+            await loop.run()
+        finally:
+            await engine.close()
+            await server.stop(_STOP_SECONDS)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the process; returns its exit code."""
+    try:
+        config = load_config(InferConfig, argv)
+        model = _model_of(config)
+    except ConfigError as error:
+        set_up_logging("infer")
+        _log.error("bad config", error=str(error))  # noqa: TRY400 - the sentence is all there is
+        return ExitCode.BAD_CONFIG
+    secrets = (config.token.get_secret_value(), config.api_key.get_secret_value())
+    set_up_logging("infer", file=config.log_file, secrets=secrets)
+    structlog.contextvars.bind_contextvars(
+        run_id=config.run_id, worker_id=config.worker_id, queue=config.queue
+    )
+    _allow_many_connections()
+    try:
+        uvloop.run(infer(config, model))
+    except TransientError as error:
+        _log.error("the worker goes, its work stays", error=str(error))  # noqa: TRY400
+        return ExitCode.RETRY
+    except PermanentError as error:
+        _log.error("the worker cannot go on", error=str(error))  # noqa: TRY400
+        return ExitCode.FAILED
+    except Exception:
+        _log.exception("the worker failed")
+        return ExitCode.FAILED
+    return ExitCode.OK
+
+
+def _model_of(config: InferConfig) -> Model:
+    try:
+        return msgspec.convert(config.model, Model)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            "model", str(error), "start this worker by its driver"
+        ) from error
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

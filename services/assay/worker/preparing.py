@@ -1,0 +1,95 @@
+"""Turns leased samples into request bodies ahead of their turn, in threads, within a bound of memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from assay.domain.errors import CorruptError, PermanentError, StoreUnavailableError
+from assay.domain.prompt import PicturePart
+from assay.worker.engines.body import Content
+from assay.worker.held import HeldSample
+from assay.worker.pictures import PictureReader
+
+BATCH = 16
+"""Bodies built in one hop to a thread: a hop costs more than building a small one."""
+_THREADS = 8
+
+Built = bytes | CorruptError | StoreUnavailableError
+
+
+class BodyEngine(Protocol):
+    """The part of an engine that builds bodies; called from threads."""
+
+    def build(self, content: Content) -> bytes:
+        """As `assay.worker.engines.openai.OpenAIEngine.build`."""
+        ...
+
+
+class Preparer:
+    """Reads pictures and builds bodies; `close` ends its threads."""
+
+    def __init__(self, engine: BodyEngine) -> None:
+        self._engine = engine
+        self._reader = PictureReader()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
+
+    async def build(self, batch: Sequence[HeldSample]) -> list[Built]:
+        """The bodies of `batch`, in order; where there is none, why.
+
+        Raises:
+            PermanentError: a sample asks for what this worker cannot do.
+        """
+        loop = asyncio.get_running_loop()
+        # Local packs are read faster than a thread is woken; addresses are worth a thread each.
+        size = 1 if any(_is_remote(held) for held in batch) else len(batch)
+        pieces = [batch[at : at + size] for at in range(0, len(batch), size)]
+        built = await asyncio.gather(
+            *(loop.run_in_executor(self._threads, self._build, p) for p in pieces)
+        )
+        return [body for piece in built for body in piece]
+
+    def close(self) -> None:
+        """Ends the threads and closes the packs."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._reader.close()
+
+    def _build(self, batch: Sequence[HeldSample]) -> list[Built]:
+        return [self._build_one(held) for held in batch]
+
+    def _build_one(self, held: HeldSample) -> Built:
+        try:
+            return self._engine.build(self._content(held))
+        except (CorruptError, StoreUnavailableError) as error:
+            return error
+
+    def _content(self, held: HeldSample) -> Content:
+        turns = held.sample.prompt.turns
+        if held.sample.turn != 0 or len(turns) != 1:
+            raise PermanentError(
+                f"sample {held.sample.sample_id} of {held.task} has {len(turns)} turns",
+                cure="multi-turn datasets need a later version",
+            )
+        return [
+            self._reader.read(part) if isinstance(part, PicturePart) else part.text
+            for part in turns[0].parts
+        ]
+
+
+def pictured(held: HeldSample) -> bool:
+    """Whether a sample shows a picture."""
+    return any(
+        isinstance(part, PicturePart)
+        for turn in held.sample.prompt.turns
+        for part in turn.parts
+    )
+
+
+def _is_remote(held: HeldSample) -> bool:
+    return any(
+        isinstance(part, PicturePart) and not part.url.startswith("file:")
+        for turn in held.sample.prompt.turns
+        for part in turn.parts
+    )
