@@ -10,6 +10,7 @@ from assay.config.kinds import (
     Choice,
     Flag,
     Honoured,
+    Later,
     Mapped,
     NoEffect,
     Number,
@@ -20,6 +21,10 @@ from assay.config.kinds import (
 from assay.config.model import ModelConfig
 from assay.config.problems import refused
 
+_JUDGE_MODEL = Later(
+    why="it configures a judge LLM, which comes later", unless="`judge: exact_matching`"
+)
+_NO_VIDEO = NoEffect(why="no dataset of this run is a video; those come later")
 _MODEL_KEY = "VLMEvalKit reads it only together with base_url, which is refused"
 _INTO_MODEL = "write it into the model's own entry in eval_config.model"
 
@@ -99,15 +104,15 @@ class EvalConfig(BaseModel):
             "and is refused."
         ),
     )
-    judge_args: Annotated[str | None, Text(null=True), Honoured()] = Field(
-        default=None, description="JSON text for a judge model; refused without one."
+    judge_args: Annotated[str | None, Text(null=True), _JUDGE_MODEL] = Field(
+        default=None, description="JSON text for the judge."
     )
-    judge_base_url: Annotated[str | None, Text(null=True), Honoured()] = Field(
-        default=None, description="Address of a judge model; refused without one."
+    judge_base_url: Annotated[str | None, Text(null=True), _JUDGE_MODEL] = Field(
+        default=None, description="Its address."
     )
-    judge_key: Annotated[SecretStr | None, Text(null=True, secret=True), Honoured()] = (
-        Field(default=None, description="Key of a judge model; refused without one.")
-    )
+    judge_key: Annotated[
+        SecretStr | None, Text(null=True, secret=True), _JUDGE_MODEL
+    ] = Field(default=None, description="Its key.")
     judge_api_nproc: Annotated[
         int | None,
         Whole(low=1, null=True),
@@ -126,13 +131,13 @@ class EvalConfig(BaseModel):
     OPENAI_API_KEY: Annotated[
         SecretStr | None,
         Text(null=True, empty=True, secret=True),
-        Mapped(to="judge_key"),
+        _JUDGE_MODEL,
     ] = Field(
         default=SecretStr("EMPTY"),
-        description="The judge's key, in older files; a judge model comes later.",
+        description="The older name of `judge_key`.",
     )
     OPENAI_API_BASE: Annotated[
-        str | None, Text(null=True, empty=True), Mapped(to="judge_base_url")
+        str | None, Text(null=True, empty=True), _JUDGE_MODEL
     ] = Field(
         default=None,
         description=(
@@ -140,25 +145,23 @@ class EvalConfig(BaseModel):
             "refused."
         ),
     )
-    LOCAL_LLM: Annotated[
-        str | None, Text(null=True, empty=True), Mapped(to="judge")
-    ] = Field(
+    LOCAL_LLM: Annotated[str | None, Text(null=True, empty=True), _JUDGE_MODEL] = Field(
         default=None,
         description="The judge's served name, in older files. Means nothing without `OPENAI_API_BASE`.",
     )
-    fps: Annotated[float, Number(), Honoured()] = Field(
+    fps: Annotated[float, Number(), _NO_VIDEO] = Field(
         default=-1.0,
-        description="Video frames per second; needs `nframe: 0`. Video datasets come later.",
+        description="Video frames per second; above 0 it needs `nframe: 0`.",
     )
-    nframe: Annotated[int, Whole(low=0), Honoured()] = Field(
-        default=8, description="Frames per video. Video datasets come later."
+    nframe: Annotated[int, Whole(low=0), _NO_VIDEO] = Field(
+        default=8, description="Frames per video."
     )
-    use_subtitle: Annotated[
-        bool, Flag(), NoEffect(why="it concerns video datasets, which come later")
-    ] = Field(default=False, description="Subtitles of Video-MME.")
-    pack: Annotated[
-        bool, Flag(), NoEffect(why="it concerns MMBench-Video, which comes later")
-    ] = Field(default=False, description="All questions of a video in one request.")
+    use_subtitle: Annotated[bool, Flag(), _NO_VIDEO] = Field(
+        default=False, description="Subtitles of Video-MME."
+    )
+    pack: Annotated[bool, Flag(), _NO_VIDEO] = Field(
+        default=False, description="All questions of a video in one request."
+    )
     work_dir: Annotated[
         str | None,
         Text(null=True),

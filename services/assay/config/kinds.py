@@ -222,7 +222,15 @@ class Refused:
         raise refused(self.why, self.cure)
 
 
-Fate = Honoured | Mapped | NoEffect | Refused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """The key asks for what comes later; refused when the run is admitted, `unless` something else holds."""
+
+    why: str
+    unless: str
+
+
+Fate = Honoured | Mapped | NoEffect | Refused | Later
 
 
 def plain_json(value: object, depth: int = 20) -> object:

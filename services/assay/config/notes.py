@@ -43,8 +43,4 @@ def run_notes(file: EvalFile, *, reuse: bool) -> list[str]:
             "eval_config.timeout is the time-out of every model without one of its own; "
             "VLMEvalKit reads it only together with base_url."
         )
-    if {"fps", "nframe"} & config.model_fields_set:
-        notes.append(
-            "fps and nframe have no effect: no dataset of this run is a video."
-        )
     return notes
