@@ -94,6 +94,7 @@ def _shut(settings: Mapping[str, Any]) -> dict[str, str]:
     readable = [*settings["readable"], *_interpreter(), *SYSTEM_READABLE]
     level = _confine(settings["workdir"], readable)
     _drop_capabilities()
+    os.utime = _set_times
     refuse_system_calls(library)
     return {"seal": f"landlock-{level}+seccomp", "kernel": os.uname().release}
 
@@ -142,6 +143,21 @@ def _confine(workdir: str, readable: Iterable[str]) -> int:
             f"the kernel's file rules (level {level}) did not take: {error}"
         ) from error
     return level
+
+
+_utime = os.utime
+
+
+def _set_times(path: Any, *arguments: Any, **options: Any) -> None:
+    """`os.utime` by descriptor: xlsxwriter sets the times of its own files by path."""
+    if isinstance(path, int):
+        _utime(path, *arguments, **options)
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _utime(descriptor, *arguments, **options)
+    finally:
+        os.close(descriptor)
 
 
 def _drop_capabilities() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import mimetypes
 import os
 import platform
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def main() -> None:
     shim.install()
     os.environ["LMUData"] = str(Path("lmu").resolve())  # noqa: SIM112 - upstream's spelling
     scoring_recorder.install()
+    # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
+    mimetypes.init()
     versions = _versions()
     outlet = seal()
     try:
