@@ -1,1 +1,1 @@
-"""The command line, one module per command."""
+"""The command line `assay`: one module per command; nothing heavy is imported before a command needs it."""

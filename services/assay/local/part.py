@@ -156,6 +156,9 @@ class Part:
         readiness = asyncio.create_task(self._await_ready(ready_read))
         await asyncio.to_thread(_hand_over, config_write, document_of(config))
         code = await process.wait()
+        # Whatever it had started goes with it.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         # What it started may still hold the pipe open.
         readiness.cancel()
         await asyncio.wait([readiness])

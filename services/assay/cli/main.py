@@ -1,0 +1,30 @@
+"""The `assay` command, as pyproject's `[project.scripts]` names it."""
+
+from __future__ import annotations
+
+import typer
+
+from assay.cli.report import report
+from assay.cli.retry import retry
+from assay.cli.run import run
+from assay.cli.version import version
+
+EXIT_CODES = (
+    "Exit codes: 0 complete; 3 a task's coverage is below the threshold; 2 bad config or usage; "
+    "130 stopped on request (Ctrl-C, SIGTERM), can go on; 1 anything else."
+)
+
+app = typer.Typer(
+    name="assay",
+    help="EvalScope's VLMEvalKit evaluations: faithful, durable, fast.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback would show locals, and locals hold keys.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(epilog=EXIT_CODES)(run)
+app.command(epilog=EXIT_CODES)(retry)
+app.command()(report)
+app.command()(version)
