@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         model = _model_of(config)
     except ConfigError as error:
         set_up_logging("infer")
-        _log.error("bad config", error=str(error))  # noqa: TRY400 - the sentence is all there is
+        _log.error("bad config", error=str(error))
         return ExitCode.BAD_CONFIG
     secrets = (config.token.get_secret_value(), config.api_key.get_secret_value())
     set_up_logging("infer", file=config.log_file, secrets=secrets)
@@ -95,10 +95,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         uvloop.run(infer(config, model))
     except TransientError as error:
-        _log.error("the worker goes, its work stays", error=str(error))  # noqa: TRY400
+        _log.error("the worker goes, its work stays", error=str(error))
         return ExitCode.RETRY
     except PermanentError as error:
-        _log.error("the worker cannot go on", error=str(error))  # noqa: TRY400
+        _log.error("the worker cannot go on", error=str(error))
         return ExitCode.FAILED
     except Exception:
         _log.exception("the worker failed")
