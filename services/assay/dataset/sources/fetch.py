@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from assay.dataset.sources import http, local
+from assay.dataset.sources import local
 from assay.dataset.sources.digests import Digests, check, hash_file
+from assay.dataset.sources.limits import Patience, Progress
 from assay.dataset.sources.resolve import (
     HttpAddress,
     LocalFile,
@@ -23,13 +24,15 @@ from assay.dataset.sources.resolve import (
     S3Object,
     request_digest,
 )
-from assay.dataset.sources.s3 import S3Fetcher
 from assay.domain.errors import CorruptError, DatasetError, NotFoundError
 from assay.domain.prepared import PrepareStage, StageProgress
 from assay.store import keys
 from assay.store.objects import ObjectStore
 
 Tell = Callable[[StageProgress], None]
+
+S3Download = Callable[[str, S3Object, Path, Progress], Digests]
+"""`S3Fetcher.download` of a configured endpoint; blocks."""
 
 _WRONG_DOWNLOAD = (
     "the address serves another file: name a right one in `dataset_sources` or `mirrors`, or the"
@@ -53,13 +56,13 @@ class SourceFetcher:
         store: ObjectStore,
         *,
         partial: Path,
-        s3: S3Fetcher | None,
-        patience: http.Patience | None = None,
+        s3: S3Download | None,
+        patience: Patience | None = None,
     ) -> None:
         self._store = store
         self._partial = partial
         self._s3 = s3
-        self._patience = patience or http.Patience()
+        self._patience = patience or Patience()
 
     async def known(self, name: str, location: Location) -> Digests | None:
         """What the location is known to hold, if nothing has changed since; reads no raw file.
@@ -97,15 +100,16 @@ class SourceFetcher:
 
         progress(0, 0)
         if isinstance(location, HttpAddress):
+            # A prepared dataset is found without it, and it takes 0.2 s to import.
+            from assay.dataset.sources import http  # noqa: PLC0415
+
             return await http.download(name, location, target, progress, self._patience)
         if self._s3 is None:
             raise DatasetError(
                 f"cannot fetch dataset {name} from {location}: no S3 endpoint is configured",
                 cure="set AWS_ENDPOINT_URL (and the credentials), or use `url` or `path`",
             )
-        return await asyncio.to_thread(
-            self._s3.download, name, location, target, progress
-        )
+        return await asyncio.to_thread(self._s3, name, location, target, progress)
 
     def _local(self, name: str, location: LocalFile, tell: Tell) -> RawSource:
         before = local.fingerprint(name, location.path)

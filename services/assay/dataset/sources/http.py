@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,38 +17,17 @@ import aiohttp
 import structlog
 
 from assay.dataset.sources.digests import Digests, Hasher
+from assay.dataset.sources.limits import Patience, Progress, check_room
 from assay.dataset.sources.resolve import HttpAddress
 from assay.domain.errors import DatasetError, SourceUnavailableError, StoreFullError
 
 _log = structlog.get_logger(__name__)
-
-SPARE_BYTES = 64 * 1024 * 1024
-"""What must stay free on the cache's file system beside the download."""
 
 _CHUNK_BYTES = 1024 * 1024
 _TRY_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT})
 _TLS_CURE = (
     "mend the server's certificate, or name a `mirrors` address with a valid one"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a download may take. Seconds.
-
-    Attributes:
-        connect: to open a connection.
-        stall: without a byte.
-        total: for the whole file.
-        attempts: in a row that bring nothing; then it is given up.
-        pause: the first wait between attempts; doubles up to 32 times this.
-    """
-
-    connect: float = 15.0
-    stall: float = 30.0
-    total: float = 12 * 3600.0
-    attempts: int = 5
-    pause: float = 0.5
 
 
 class _CutError(Exception):
@@ -81,10 +58,6 @@ class _Part:
     def restart(self) -> None:
         self.path.write_bytes(b"")
         self.hasher, self.validator, self.total = Hasher(), "", 0
-
-
-Progress = Callable[[int, int], None]
-"""Told bytes done, of how many (0: not known)."""
 
 
 async def download(
@@ -271,13 +244,7 @@ def _begin(name: str, part: _Part, response: aiohttp.ClientResponse) -> None:
         part.total = response.content_length or 0
     part.remember()
     missing = max(part.total - part.hasher.size, 0)
-    free = shutil.disk_usage(part.path.parent).free
-    if missing + SPARE_BYTES > free:
-        raise StoreFullError(
-            f"cannot fetch dataset {name}: {missing} bytes are still to come and {free} are free"
-            f" in {part.path.parent}",
-            cure="make room, or set $ASSAY_CACHE to a larger file system",
-        )
+    check_room(name, missing, part.path.parent)
 
 
 async def _stream(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import urllib3
@@ -12,9 +10,9 @@ from minio.error import MinioException, S3Error
 from pydantic import SecretStr
 
 from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
-from assay.dataset.sources.http import SPARE_BYTES
+from assay.dataset.sources.limits import Progress, check_room
 from assay.dataset.sources.resolve import S3Object
-from assay.domain.errors import DatasetError, SourceUnavailableError, StoreFullError
+from assay.domain.errors import DatasetError, SourceUnavailableError
 from assay.process.configs import S3Config
 
 _CONNECT_SECONDS = 15.0
@@ -55,7 +53,7 @@ class S3Fetcher:
         name: str,
         source: S3Object,
         target: Path,
-        progress: Callable[[int, int], None],
+        progress: Progress,
     ) -> Digests:
         """Brings the object to `target`; a cut is mended by ranged reads. Blocks.
 
@@ -67,7 +65,8 @@ class S3Fetcher:
         attempted = f"cannot fetch dataset {name} from {source} ({self._endpoint})"
         try:
             size, etag = self._look(source)
-            _check_room(attempted, size, target.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            check_room(name, size, target.parent)
             return self._read(source, target, size, etag, progress)
         except S3Error as error:
             if error.code in _PERMANENT:
@@ -89,10 +88,9 @@ class S3Fetcher:
         target: Path,
         size: int,
         etag: str,
-        progress: Callable[[int, int], None],
+        progress: Progress,
     ) -> Digests:
         hasher = Hasher()
-        target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as stream:
             fruitless = 0
             while hasher.size < size:
@@ -120,13 +118,3 @@ class S3Fetcher:
 
 def _plain(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
-
-
-def _check_room(attempted: str, size: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if size + SPARE_BYTES > free:
-        raise StoreFullError(
-            f"{attempted}: it has {size} bytes and {free} are free in {folder}",
-            cure="make room, or set $ASSAY_CACHE to a larger file system",
-        )

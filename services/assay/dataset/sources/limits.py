@@ -1,0 +1,50 @@
+"""How long and how much a download may take; apart from the clients, which are slow to import."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.domain.errors import StoreFullError
+
+SPARE_BYTES = 64 * 1024 * 1024
+"""What must stay free on the cache's file system beside the download."""
+
+Progress = Callable[[int, int], None]
+"""Told bytes done, of how many (0: not known)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a download may take. Seconds.
+
+    Attributes:
+        connect: to open a connection.
+        stall: without a byte.
+        total: for the whole file.
+        attempts: in a row that bring nothing; then it is given up.
+        pause: the first wait between attempts; doubles up to 32 times this.
+    """
+
+    connect: float = 15.0
+    stall: float = 30.0
+    total: float = 12 * 3600.0
+    attempts: int = 5
+    pause: float = 0.5
+
+
+def check_room(name: str, missing: int, folder: Path) -> None:
+    """Compares what is still to come with what is free. Blocks.
+
+    Raises:
+        StoreFullError: it does not fit.
+    """
+    free = shutil.disk_usage(folder).free
+    if missing + SPARE_BYTES > free:
+        raise StoreFullError(
+            f"cannot fetch dataset {name}: {missing} bytes are still to come and {free} are free"
+            f" in {folder}",
+            cure="make room, or set $ASSAY_CACHE to a larger file system",
+        )
