@@ -19,8 +19,11 @@ _AZURE = (
     "OPENAI_API_VERSION",
 )
 _EXAMPLE = "http://localhost:8000/v1/chat/completions"
-_BASE_ONLY = re.compile(r"/(?:v\d+(?:beta\d*)?|api|openai)?$")
-_OTHER_CALLS = ("/completions", "/models", "/responses", "/embeddings", "/messages")
+_BASE_ONLY = re.compile(r"/v\d+(?:beta\d*)?$")
+_OTHER_CALLS = (
+    *("/completions", "/models", "/responses", "/embeddings", "/messages"),
+    *("/api/chat", "/api/generate"),
+)
 
 
 def address_of(model: ModelConfig, path: str, environ: Mapping[str, str]) -> str:
@@ -112,7 +115,7 @@ def _check_address(address: str, path: str) -> None:
         raise ConfigError(
             path,
             f"{printable(shown, 200)} is another call than chat completions",
-            "write the URL that ends in /chat/completions",
+            "write the URL that ends in /v1/chat/completions",
         )
 
 

@@ -5,6 +5,7 @@ What is neither its parameter nor refused goes into the request body, as upstrea
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -37,9 +38,8 @@ _BODY_PARAMETERS = frozenset(
     }
 )
 """Well-known parameters of chat endpoints: never taken for a misspelt key of ours."""
-_KEYLIKE = frozenset({"api_key", "apikey", "openai_api_key", "token", "access_token"})
-_KEYLIKE_MORE = frozenset(
-    {"authorization", "headers", "api_token", "secret", "password"}
+_KEYLIKE = re.compile(
+    r"api_?key|secret|password|authorization|^headers$|^(access|auth|bearer)?_?token$"
 )
 _RUN_KEYS = frozenset({"nproc", "api_nproc", "limit", "judge", "mode", "data", "reuse"})
 
@@ -210,7 +210,7 @@ def _check_parameter(key: str, value: object) -> None:
         PydanticCustomError: a secret, a misspelt key, a key of the run, or no JSON.
     """
     lower = key.lower().replace("-", "_")
-    if lower in _KEYLIKE or lower in _KEYLIKE_MORE:
+    if _KEYLIKE.search(lower):
         raise refused(
             "would go into the request body, and from there into logs and reports",
             "the model's key goes into `key`",

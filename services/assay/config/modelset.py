@@ -122,6 +122,11 @@ def _model_notes(
         notes.append(f"{path}.total_img_size has no effect without img_size.")
     if entry.api_base == "OFFICIAL":
         notes.append(f"{path}.api_base: OFFICIAL is {model.endpoint.api_base}.")
+    if entry.use_azure and entry.api_base is not None:
+        notes.append(
+            f"{path}.api_base is asked as it is written; VLMEvalKit would build Azure's address "
+            "from the environment."
+        )
     if entry.key is None:
         notes.append(f"{path}.key is taken from the environment.")
     return notes

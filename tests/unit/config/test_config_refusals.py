@@ -59,6 +59,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("base_with_slash", one(M + "api_base", "http://h:1/v1/"), f"{MODEL}.api_base", "is a base", "http://h:1/v1/chat/completions"),
     ("host_only", one(M + "api_base", "http://h:1"), f"{MODEL}.api_base", "is a base", "http://h:1/v1/chat/completions"),
     ("text_completions", one(M + "api_base", "http://h/v1/completions"), f"{MODEL}.api_base", "another call", "/chat/completions"),
+    ("ollamas_own_call", one(M + "api_base", "http://h:11434/api/chat"), f"{MODEL}.api_base", "another call", "/v1/chat/completions"),
     ("no_scheme", one(M + "api_base", "localhost:8000/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
     ("ftp", one(M + "api_base", "ftp://h/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
     ("bad_port", one(M + "api_base", "http://h:99999/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
@@ -179,7 +180,7 @@ def test_everything_not_admitted_is_said_at_once():
     }
 
 
-@pytest.mark.parametrize("key", ["key", "api_key", "token"])
+@pytest.mark.parametrize("key", ["key", "api_key", "token", "Authorization"])
 def test_a_secret_never_stands_in_a_message(key):
     secret = "sk-very-secret-\n-value"
     with pytest.raises(ConfigError) as caught:
