@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assay.config.naming import check_dataset_name
+from assay.config.naming import check_dataset_name, located
 from assay.config.problems import nearest, printable
 from assay.config.source import SourceConfig
 from assay.domain.catalog import JudgeNeed, lookup, names
@@ -95,7 +96,7 @@ def check_sources(sources: Mapping[str, SourceConfig], base_dir: Path) -> None:
     for name, source in sources.items():
         path = f"dataset_sources.{printable(name)}"
         check_dataset_name(name, path)
-        if source.path is not None and not (file := _local(source, base_dir)).is_file():
+        if source.path is not None and not _is_file(file := _local(source, base_dir)):
             raise ConfigError(
                 f"{path}.path",
                 f"there is no file {printable(str(file), 200)}",
@@ -120,7 +121,12 @@ def check_mirrors(mirrors: Mapping[str, str]) -> None:
 
 
 def _found(name: str, lmu_data: Sequence[Path]) -> bool:
-    return any((folder / f"{name}.tsv").is_file() for folder in lmu_data)
+    return any(_is_file(folder / f"{name}.tsv") for folder in lmu_data)
+
+
+def _is_file(path: Path) -> bool:
+    # Unlike Path's, this answers for folders that may not be looked into as well.
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _unknown(name: str, path: str, sources: Mapping[str, SourceConfig]) -> ConfigError:
@@ -135,7 +141,7 @@ def _unknown(name: str, path: str, sources: Mapping[str, SourceConfig]) -> Confi
 
 
 def _local(source: SourceConfig, base_dir: Path) -> Path:
-    return base_dir / Path(source.path or "").expanduser()
+    return located(source.path or "", base_dir)
 
 
 def _override(source: SourceConfig, base_dir: Path) -> SourceOverride:

@@ -143,9 +143,9 @@ class Text(Kind):
             raise refused(f"must be text, not {called}", "put the value in quotes")
         if not value.strip() and not self.empty:
             raise refused("is empty", "write a value, or remove the key")
-        if len(value) > self.longest or not _is_unicode(value):
+        if len(value) > self.longest or "\0" in value or not _is_unicode(value):
             raise refused(
-                f"is longer than {self.longest} characters or not Unicode text",
+                f"is longer than {self.longest} characters, or holds what is no text",
                 "write shorter, plain text",
             )
         return value

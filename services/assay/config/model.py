@@ -23,7 +23,7 @@ from assay.config.kinds import (
     Whole,
     plain_json,
 )
-from assay.config.problems import nearest, refused
+from assay.config.problems import nearest, printable, refused
 
 API_MODEL = "CustomAPIModel"
 
@@ -194,9 +194,11 @@ class ModelConfig(BaseModel):
 
 def _local_class(name: str, at: str) -> PydanticCustomError:
     if nearest(name, [API_MODEL], cutoff=0.8):
-        return refused(f"is not {API_MODEL}", f"did you mean {API_MODEL}?", at=at)
+        return refused(
+            f"{printable(name)} is not {API_MODEL}", f"did you mean {API_MODEL}?", at=at
+        )
     return refused(
-        "is a model class that VLMEvalKit runs in its own process; those come later",
+        f"{printable(name)} is a model class that VLMEvalKit runs in its own process; those come later",
         f"serve the model with vLLM, ms-swift, LMDeploy or Ollama and use name: {API_MODEL} "
         "with type: <served name> and api_base: <chat-completions URL>",
         at=at,

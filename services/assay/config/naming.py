@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from assay.domain.errors import ConfigError
 
@@ -67,3 +69,9 @@ def check_dataset_name(name: str, path: str) -> None:
             "is no dataset name: letters, digits and . _ + - only, at most 100, a letter or digit first",
             "write the name alone; where its file is goes into dataset_sources",
         )
+
+
+def located(path: str, base_dir: Path) -> Path:
+    """A path of the user's, absolute; relative ones start from `base_dir`, `~` is his home."""
+    # Unlike Path's, this leaves the `~` of an unknown user alone instead of failing.
+    return (base_dir / os.path.expanduser(path)).absolute()  # noqa: PTH111

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from assay.config.file import EvalFile
+from assay.config.naming import located
 from assay.config.problems import config_error, printable
 from assay.domain.errors import ConfigError
 
@@ -81,7 +82,7 @@ def _no_eval_config(document: Mapping[str, object], inner: object) -> ConfigErro
 def _named(text: str) -> object:
     """What `eval_config` names: a file, or JSON text."""
     if Path(text[:4096]).suffix in _ENDINGS and "\n" not in text:
-        return _mapping_of(Path(text).expanduser())
+        return _mapping_of(located(text, Path()))
     try:
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:

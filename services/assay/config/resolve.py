@@ -5,6 +5,7 @@ What upstream would silently do otherwise becomes either an error here or a note
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from assay.config.evalconfig import EvalConfig
 from assay.config.file import EvalFile
 from assay.config.judging import EXACT, check_judge, judge_notes
 from assay.config.modelset import admit_models
+from assay.config.naming import located
 from assay.config.notes import key_notes, run_notes
 from assay.config.problems import joined, kept, printable
 from assay.domain.errors import ConfigError
@@ -100,7 +102,7 @@ def resolve(
     return Resolved(
         run=run,
         secrets=admitted.secrets,
-        work_dir=(base_dir / Path(file.work_dir).expanduser()).absolute(),
+        work_dir=located(file.work_dir, base_dir),
         use_cache=use_cache,
         reuse=use_cache is not None,
         no_timestamp=file.no_timestamp,
@@ -138,8 +140,8 @@ def _continued(file: EvalFile, base_dir: Path) -> Path | None:
             "names a run to continue, and eval_config.reuse does not say that it may be",
             "write reuse: true into eval_config, or remove use_cache",
         )
-    folder = (base_dir / Path(file.use_cache).expanduser()).absolute()
-    if not folder.is_dir():
+    folder = located(file.use_cache, base_dir)
+    if not os.path.isdir(folder):  # noqa: PTH112 - never raises
         raise ConfigError(
             "use_cache",
             f"there is no folder {printable(str(folder), 200)}",
