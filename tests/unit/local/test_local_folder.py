@@ -1,0 +1,117 @@
+"""Which folder a run lives in, and every refusal of one, in words."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from assay.domain.errors import (
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    StoreFullError,
+)
+from assay.domain.identity import spec_digest
+from assay.domain.run import Dataset, Mode
+from assay.local.folder import (
+    differing_fields,
+    folder_to_resume,
+    new_folder,
+    newest_unfinished,
+    timestamped_folder,
+)
+from assay.store.spec import PinnedSpec, encode_pinned
+from support.decisions import model, run_of
+
+RUN = run_of()
+
+
+def _pin(folder, run=RUN, started="2026-01-01T00:00:00Z"):
+    """What an aggregator leaves in the folder of an accepted run."""
+    pinned = PinnedSpec(
+        run_id=folder.name, started=started, spec_digest=spec_digest(run), run=run
+    )
+    (folder / ".assay").mkdir(parents=True, exist_ok=True)
+    (folder / ".assay" / "spec.json").write_bytes(encode_pinned(pinned))
+    return folder
+
+
+def _end(folder, state):
+    (folder / "report.json").write_text(json.dumps({"run": {"state": state}}))
+    return folder
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path):
+    first, second = (timestamped_folder(RUN, tmp_path) for _ in range(2))
+    assert first.path != second.path
+    assert first.run_id != second.run_id
+    assert (first.path / "logs").is_dir()
+
+
+def test_a_folder_that_is_not_empty_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ConfigError, match="not empty") as refused:
+        new_folder(RUN, tmp_path)
+    assert "--resume" in refused.value.cure
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="is a file"):
+        new_folder(RUN, tmp_path / "file")
+
+
+@pytest.mark.parametrize("make", [new_folder, timestamped_folder])
+def test_a_place_that_cannot_be_written_is_named(make):
+    with pytest.raises(StoreFullError, match="/proc/nowhere") as refused:
+        make(RUN, Path("/proc/nowhere"))
+    assert "--run-dir" in refused.value.cure
+
+
+def test_an_equal_run_goes_on_under_its_first_name(tmp_path):
+    folder = folder_to_resume(RUN, _pin(tmp_path / "first"))
+    assert (folder.run_id, folder.going_on) == ("first", True)
+
+
+def test_what_cannot_change_a_result_may_change(tmp_path):
+    other = replace(RUN, endpoint_patience=1.0, models=(model(nproc=64),))
+    assert folder_to_resume(other, _pin(tmp_path)).going_on
+
+
+def test_another_run_is_refused_naming_the_fields_that_differ(tmp_path):
+    other = replace(RUN, limit=3)
+    with pytest.raises(ConflictError, match="limit differs"):
+        folder_to_resume(other, _pin(tmp_path))
+
+
+def test_differences_are_named_by_path():
+    colder = replace(
+        model(), decoding=replace(model().decoding, temperature=0.5), revision="b"
+    )
+    new = replace(RUN, models=(colder,), mode=Mode.INFER, datasets=(Dataset(name="x"),))
+    assert differing_fields(RUN, new) == [
+        "datasets",
+        "mode",
+        "models.m.decoding.temperature",
+        "models.m.revision",
+    ]
+
+
+def test_an_empty_folder_has_no_run_to_go_on_with(tmp_path):
+    with pytest.raises(NotFoundError, match="no run in it"):
+        folder_to_resume(RUN, tmp_path)
+
+
+def test_the_newest_unfinished_run_of_this_file_goes_on(tmp_path):
+    _pin(tmp_path / "a", started="2026-01-01T00:00:00Z")
+    _end(_pin(tmp_path / "b", started="2026-01-02T00:00:00Z"), "BELOW_COVERAGE")
+    _end(_pin(tmp_path / "c", started="2026-01-03T00:00:00Z"), "COMPLETE")
+    _pin(tmp_path / "d", run=replace(RUN, limit=1), started="2026-01-04T00:00:00Z")
+    (tmp_path / "e").mkdir()
+    assert newest_unfinished(RUN, tmp_path).path == tmp_path / "b"
+
+
+def test_no_unfinished_run_is_said(tmp_path):
+    with pytest.raises(NotFoundError, match="no unfinished run"):
+        newest_unfinished(RUN, tmp_path / "nowhere")
