@@ -27,7 +27,6 @@ _ALONE_PIXELS = 16_000_000
 _FORMATS = (
     "PNG",
     "JPEG",
-    "MPO",
     "GIF",
     "WEBP",
     "BMP",
@@ -42,6 +41,9 @@ _TO_RGB = ("RGBA", "P", "LA")
 _LOSSLESS_AS_PNG = frozenset({"1", "L", "RGB"})
 
 _alone = threading.Lock()
+
+# All readers at once, before a seal closes the file system.
+Image.init()
 
 
 class PictureError(Exception):

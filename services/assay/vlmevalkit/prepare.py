@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from assay.domain import prepared as fmt
 from assay.domain.run import PicturePolicy
 from assay.vlmevalkit.prepare_packs import PackWriter, write_pictures
@@ -56,8 +54,6 @@ class Prepared:
 def warm_up() -> None:
     """Imports all that `prepare` needs: afterwards a seal may close the file system."""
     import vlmeval.dataset  # noqa: F401, PLC0415 - only behind the shim
-
-    Image.init()
 
 
 def prepare(job: PrepareJob, progress: Progress) -> Prepared:
