@@ -40,12 +40,10 @@ class AwkwardDataset:
         columns: of the TSV, in order.
         rows: as the TSV has them.
         replies: by the tag in the question.
-        verdicts: upstream's file with the per-sample verdicts, after `<model>_<name>`.
     """
 
     name: str
     columns: tuple[str, ...]
-    verdicts: str
     rows: list[dict[str, object]] = field(default_factory=list)
     replies: dict[str, Reply] = field(default_factory=dict)
 
@@ -105,7 +103,7 @@ def _question(number: int) -> str:
 def _mcq(name: str, rows: int, *, split: bool = False) -> AwkwardDataset:
     columns = ("index", "image", "question", "hint", "A", "B", "C", "D", "answer")
     extra = ("category", "split") if split else ("category",)
-    made = AwkwardDataset(name, columns + extra, "_exact_matching_result.xlsx")
+    made = AwkwardDataset(name, columns + extra)
     for number in range(rows):
         cells = _mcq_cells(number)
         if split:
@@ -117,7 +115,7 @@ def _mcq(name: str, rows: int, *, split: bool = False) -> AwkwardDataset:
 
 def _pope(rows: int) -> AwkwardDataset:
     columns = ("index", "question", "answer", "category", "image")
-    made = AwkwardDataset("POPE", columns, "_auxmatch.xlsx")
+    made = AwkwardDataset("POPE", columns)
     for number in range(rows):
         answer = ("Yes", "No")[number // 2 % 2]
         category = ("adversarial", "popular", "random")[number % 3]
@@ -135,7 +133,7 @@ def _pope(rows: int) -> AwkwardDataset:
 def _mme(pairs: int) -> AwkwardDataset:
     """Two questions a picture; `.jpg` paths make upstream write the picture as JPEG twice."""
     columns = ("index", "image", "question", "answer", "category", "image_path")
-    made = AwkwardDataset("MME", columns, "_auxmatch.xlsx")
+    made = AwkwardDataset("MME", columns)
     for number in range(pairs):
         suffix = ("jpg", "png")[number % 2]
         # JPEG knows no palette and no alpha: upstream converts before it writes.
@@ -155,7 +153,7 @@ def _mme(pairs: int) -> AwkwardDataset:
 
 def _hallusion(rows: int) -> AwkwardDataset:
     columns = ("index", "image", "question", "answer", "category", "l2-category")
-    made = AwkwardDataset("HallusionBench", columns, "_auxmatch.xlsx")
+    made = AwkwardDataset("HallusionBench", columns)
     for number in range(rows):
         category, second = ("VD", "VS")[number % 2], ("figure", "math")[number // 2 % 2]
         answer = ("Yes", "No")[number % 3 % 2]
@@ -175,7 +173,7 @@ def _hallusion(rows: int) -> AwkwardDataset:
 def _chartqa(rows: int) -> AwkwardDataset:
     """Every answer and every prediction looks like a number, but for one `None`."""
     columns = ("index", "question", "answer", "image", "split")
-    made = AwkwardDataset("ChartQA_TEST", columns, "_results.xlsx")
+    made = AwkwardDataset("ChartQA_TEST", columns)
     for number in range(rows):
         answer = ("007", "5", "2.5", "1e3", "0", "-4", "100")[number % 7]
         said = (answer, answer, "3.50", "007", "12")[number % 5]
@@ -191,9 +189,7 @@ def _chartqa(rows: int) -> AwkwardDataset:
 
 def _listed(name: str, rows: int) -> AwkwardDataset:
     """Ten (TextVQA) or two (DocVQA) accepted answers, as a list in the cell."""
-    made = AwkwardDataset(
-        name, ("index", "image", "question", "answer"), "_results.xlsx"
-    )
+    made = AwkwardDataset(name, ("index", "image", "question", "answer"))
     words = ("red", "two", "temple street", "None", "it's", "$5.00")
     for number in range(rows):
         word = words[number % len(words)]
@@ -207,6 +203,16 @@ def _listed(name: str, rows: int) -> AwkwardDataset:
     return made
 
 
+def _retyped(rows: int) -> AwkwardDataset:
+    """Numbers only, and scored as text: one failed row decides how the whole column is read."""
+    columns = ("index", "image", "question", "answer")
+    made = AwkwardDataset("OCRVQA_TESTCORE", columns)
+    for number in range(rows):
+        picture = awkward_cell(number)
+        made.add("Which number?", "007", image=picture, answer="007")
+    return made
+
+
 _FACTORIES: dict[str, Callable[[], AwkwardDataset]] = {
     "SEEDBench_IMG": lambda: _mcq("SEEDBench_IMG", 110),
     "RealWorldQA": lambda: _mcq("RealWorldQA", 40),
@@ -216,6 +222,7 @@ _FACTORIES: dict[str, Callable[[], AwkwardDataset]] = {
     "HallusionBench": lambda: _hallusion(48),
     "ChartQA_TEST": lambda: _chartqa(60),
     "TextVQA_VAL": lambda: _listed("TextVQA_VAL", 60),
+    "OCRVQA_TESTCORE": lambda: _retyped(40),
     "DocVQA_VAL": lambda: _listed("DocVQA_VAL", 50),
 }
 

@@ -8,6 +8,7 @@ pauses before a request are left out when the job says so.
 
 # ruff: noqa: PLC0415 - vlmeval can be imported only once the hollow packages are in place
 
+import ast
 import importlib.abc
 import importlib.machinery
 import json
@@ -135,6 +136,28 @@ def evaluate_remaining(dataset, table, folder):
     evaluate(dataset, folder / table.name)
 
 
+def verdicts(name, table):
+    """Per-sample verdicts as upstream's own result files have them, by index."""
+    from vlmeval.dataset.utils.vqa_eval import hit_calculate
+    from vlmeval.smp import load
+
+    stem = str(table).removesuffix(".xlsx")
+    if Path(f"{stem}_exact_matching_result.xlsx").exists():
+        data = load(f"{stem}_exact_matching_result.xlsx")
+        return {
+            str(k): float(v) for k, v in zip(data["index"], data["hit"], strict=True)
+        }
+    if Path(f"{stem}_auxmatch.xlsx").exists():
+        data = load(f"{stem}_auxmatch.xlsx")
+        return {
+            str(k): float(v) for k, v in zip(data["index"], data["score"], strict=True)
+        }
+    data = load(f"{stem}_results.xlsx")
+    lines = [{"match": ast.literal_eval(text)} for text in data["eval_match"]]
+    hits = [float(hit) for hit in hit_calculate(lines, name)]
+    return {str(k): v for k, v in zip(data["index"], hits, strict=True)}
+
+
 RAW = {}
 
 
@@ -177,8 +200,14 @@ def run_dataset(name, model, model_name, job, folder):
     if job.get("evaluate", True):
         evaluate(dataset, table)
     ended = time.monotonic()
-    raw = json.dumps({str(k): v for k, v in RAW[name].items()})
-    (top / f"{name}.raw.json").write_text(raw)
+    raw = {str(k): v for k, v in RAW[name].items()}
+    said = {"predictions": raw}
+    if job.get("evaluate", True):
+        said["verdicts"] = verdicts(name, table)
+    if job["drop_failed"]:
+        rest = top / "remaining" / model_name / table.name
+        said["verdicts_of_remaining"] = verdicts(name, rest)
+    (top / f"{name}.samples.json").write_text(json.dumps(said))
     return {
         "rows": len(RAW[name]),
         "load_seconds": loaded - begun,
