@@ -2,41 +2,86 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-LOCKS   = requirements/build.txt requirements/runtime.txt requirements/example.txt requirements/dev.txt
+PIP     = $(BIN)/python -m pip install -q --disable-pip-version-check
+CODE    = services tests bench examples
+RUN_LOCKS = requirements/build.txt requirements/runtime.txt requirements/example.txt
+# Extra words for pytest: make test TESTS='tests/unit -k seal'
+TESTS  ?=
+# make lock UPGRADE=--upgrade takes newer versions; without it only what changed is resolved anew.
+UPGRADE ?=
+UV      = build/uv/bin/uv
+COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init proto lint type layers check fmt test bench demo lock clean
+.PHONY: help init demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 init: $(VENV)/.ready ## set up .venv with everything locked
 
-$(VENV)/.ready: $(LOCKS) requirements/vlmeval.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes $(addprefix -r ,$(LOCKS))
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/vlmeval.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+# What `assay` itself and the example need; the tools of a developer come on top in .ready.
+$(VENV)/.runs: $(RUN_LOCKS) requirements/vlmeval.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) here; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PIP) --require-hashes $(addprefix -r ,$(RUN_LOCKS))
+	@# VLMEvalKit's own list asks for torch and 6 GB more, which scoring does not compute with.
+	@$(PIP) --require-hashes --no-deps -r requirements/vlmeval.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-proto: init ## regenerate services/assay/v1 from proto/
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=services --mypy_out=quiet:services --grpc_python_out=services --mypy_grpc_out=quiet:services proto/assay/v1/*.proto
+$(VENV)/.ready: $(VENV)/.runs requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
 
-proto-check: proto ## fail when the committed stubs are not what proto/ says
-	git diff --exit-code -- services/assay/v1
+demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
+	@$(BIN)/python examples/digits/demo.py
 
-fmt: init ## format
-	$(BIN)/ruff format services tests bench examples
-	$(BIN)/ruff check --fix-only -q services tests bench examples
+test: init ## run every test that this machine can run
+	@echo "Nothing is left out by choice. What could not run here stands at the end as SKIPPED, with its reason."
+	@$(BIN)/pytest $(TESTS)
+
+check: lint type layers rules proto-check ## everything that needs no run
 
 lint: init ## style and habits
-	$(BIN)/ruff format --check services tests bench examples
-	$(BIN)/ruff check services tests bench examples
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
 
 type: init ## strict types
-	$(BIN)/mypy
+	@$(BIN)/mypy
 
 layers: init ## who may import whom
-	$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache
 
-check: lint type layers proto-check ## everything that needs no run
+rules: init ## the house rules, and locks that fit what they lock
+	@$(BIN)/pytest -q tests/unit/test_house_rules.py tests/unit/test_house_locks.py
+
+proto: init ## regenerate services/assay/v1 from proto/
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=services --mypy_out=quiet:services --grpc_python_out=services --mypy_grpc_out=quiet:services proto/assay/v1/*.proto
+
+proto-check: proto ## fail when the committed stubs are not what proto/ says
+	@git diff --exit-code -- services/assay/v1
+
+fmt: init ## format
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix-only -q $(CODE)
+
+bench: init ## measure against VLMEvalKit and a bare client (minutes; no test)
+	@$(BIN)/python bench/run.py
+
+# runtime first: the others may not disagree with it.
+lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requirements/*.in
+	@$(COMPILE) requirements/build.in -o requirements/build.txt
+	@$(COMPILE) -c requirements/build.txt pyproject.toml requirements/scoring.in -o requirements/runtime.txt
+	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/example.in -o requirements/example.txt
+	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) --no-deps requirements/vlmeval.in -o requirements/vlmeval.txt
+
+$(UV):
+	@$(PYTHON) -m venv build/uv
+	@build/uv/bin/pip install -q --disable-pip-version-check uv
+
+clean: ## remove what can be made again; results in outputs/ stay
+	@rm -rf $(VENV) build dist examples/digits/data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find services tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
