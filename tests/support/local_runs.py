@@ -103,8 +103,11 @@ class Desk:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts `assay ...` in its own session, as a shell would."""
+        return self._start(ASSAY, *map(str, arguments))
+
+    def _start(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [ASSAY, *map(str, arguments)],
+            command,
             cwd=self.folder,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -115,14 +118,18 @@ class Desk:
 
     def assay(self, *arguments: str, timeout: float = 60.0):
         """Runs `assay ...` to its end."""
-        process = self.start(*arguments)
+        return self.program(ASSAY, *map(str, arguments), timeout=timeout)
+
+    def program(self, *command: str, timeout: float = 60.0):
+        """Runs any program at this desk to its end."""
+        process = self._start(*command)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             process.terminate()
             out, err = process.communicate(timeout=20)
             raise AssertionError(f"did not end in {timeout} s:\n{out}\n{err}") from None
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def run(self, run_dir: Path, *arguments: str, **options):
         """`assay run` of the file into a folder."""

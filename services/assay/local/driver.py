@@ -42,8 +42,11 @@ from assay.local.notices import news
 from assay.local.part import Part
 from assay.local.world import World
 
+_LEAVE_SECONDS = 2.0
+"""What workers and scorers get after SIGTERM once the run is left: nothing of theirs is wanted any more."""
+
 _STOP_SECONDS = 12.0
-"""What processes get to finish after SIGTERM; above the services' own grace."""
+"""What services get after SIGTERM; above their own grace."""
 
 _WATCH_SECONDS = 0.2
 
@@ -226,19 +229,20 @@ class Driver:
         """Ends everything, what depends on others first; nothing outlives the driver."""
         world = self.world
         try:
-            await self._end((*world.workers.values(), *world.scorers.values()))
-            await self._end(tuple(world.services.values()))
+            workers = (*world.workers.values(), *world.scorers.values())
+            await self._end(workers, _LEAVE_SECONDS)
+            await self._end(tuple(world.services.values()), _STOP_SECONDS)
         finally:
             for part in world.parts:
                 part.kill()
 
-    async def _end(self, parts: tuple[Part, ...]) -> None:
+    async def _end(self, parts: tuple[Part, ...], grace: float) -> None:
         for part in parts:
             part.terminate()
         gone = asyncio.gather(*(part.gone() for part in parts))
         hurry = asyncio.create_task(self._at_once.wait())
         await asyncio.wait(
-            (gone, hurry), timeout=_STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            (gone, hurry), timeout=grace, return_when=asyncio.FIRST_COMPLETED
         )
         hurry.cancel()
         for part in parts:
