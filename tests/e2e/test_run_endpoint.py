@@ -9,6 +9,12 @@ from support.local_runs import report, reproducible, until
 pytestmark = pytest.mark.e2e
 
 
+AGAIN = {
+    "retry": lambda user, run_dir: user.assay("retry", run_dir),
+    "resume": lambda user, run_dir: user.run(run_dir, "--resume"),
+}
+
+
 @pytest.fixture
 def clean(desk, stub, tmp_path):
     """The files of an undisturbed run of 30 samples."""
@@ -17,7 +23,7 @@ def clean(desk, stub, tmp_path):
     return reproducible(tmp_path / "clean")
 
 
-@pytest.mark.parametrize("again", ["retry", "resume"])
+@pytest.mark.parametrize("again", AGAIN)
 def test_what_is_unscored_is_asked_again_once_the_endpoint_is_mended(
     desk, stub, tmp_path, clean, again
 ):
@@ -31,11 +37,7 @@ def test_what_is_unscored_is_asked_again_once_the_endpoint_is_mended(
     assert task["metrics"] == []
     stub.status = lambda _: 200
     stub.asked.clear()
-    done = (
-        user.assay("retry", run_dir)
-        if again == "retry"
-        else user.run(run_dir, "--resume")
-    )
+    done = AGAIN[again](user, run_dir)
     assert done.returncode == 0, done.stderr
     assert sorted(stub.asked) == [0, 5, 10, 15, 20, 25]
     assert reproducible(run_dir) == clean

@@ -7,6 +7,7 @@ import secrets as randomness
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -18,6 +19,7 @@ from assay.process.configs import (
     AggregatorConfig,
     DatasetConfig,
     InferConfig,
+    S3Config,
     ScorerConfig,
 )
 from assay.process.contract import FolderStoreConfig
@@ -41,12 +43,28 @@ def lmu_folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     return (Path.home() / "LMUData",)
 
 
+def s3_access(environ: Mapping[str, str] = os.environ) -> S3Config:
+    """How `s3://` sources are read: AWS's own variables, Amazon's own endpoint unless one is named."""
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    url = urlsplit(endpoint or "https://s3.amazonaws.com")
+    key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    signed = bool(key and secret)
+    return S3Config(
+        endpoint=url.netloc,
+        secure=url.scheme != "http",
+        access_key=SecretStr(key) if signed and key else None,
+        secret_key=SecretStr(secret) if signed and secret else None,
+        region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """Everything the processes of one run have in common.
 
     Attributes:
         keys: bearer token of each model, by its key; in memory only.
+        s3: None: no dataset of the run is read from there.
         unsealed: run children without a seal where this machine cannot seal.
     """
 
@@ -54,6 +72,7 @@ class Launch:
     keys: Mapping[str, SecretStr]
     cache: Path
     lmu_data: Sequence[Path]
+    s3: S3Config | None = None
     unsealed: bool = False
     token: SecretStr = field(
         default_factory=lambda: SecretStr(randomness.token_urlsafe(32))
@@ -75,6 +94,7 @@ class Launch:
             listen=self.dataset_address,
             store=FolderStoreConfig(cache=self.cache),
             lmu_data=tuple(self.lmu_data),
+            s3=self.s3,
             unsealed=self.unsealed,
         )
 

@@ -30,7 +30,7 @@ from assay.local.folder import (
     pinned_in,
     timestamped_folder,
 )
-from assay.local.launch import Launch, cache_folder, lmu_folders
+from assay.local.launch import Launch, cache_folder, lmu_folders, s3_access
 from assay.local.listener import Listener
 from assay.process.contract import ExitCode
 
@@ -164,11 +164,13 @@ def _drive(
     unsealed: bool,
 ) -> RunOutcome:
     listener = listener or Listener()
+    from_s3 = any(d.source is not None and d.source.s3 for d in asked.datasets)
     launch = Launch(
         folder=folder,
         keys=keys,
         cache=cache_folder(),
         lmu_data=lmu_folders(),
+        s3=s3_access() if from_s3 else None,
         unsealed=unsealed,
     )
     listener.started(asked, folder.run_id, folder.path, going_on=folder.going_on)
