@@ -8,6 +8,7 @@ order, then `done`, or `error`. Files to publish are moved into `out/`.
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import json
 import mimetypes
@@ -15,6 +16,8 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+
+import pandas as pd
 
 from assay.domain.errors import AssayError
 from assay.domain.sample import UnscoredReason
@@ -38,6 +41,10 @@ def main() -> None:
     # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
     mimetypes.init()
     versions = _versions()
+    # Same values as with Arrow's strings, and a row costs half as much to take out.
+    pd.set_option("mode.string_storage", "python")
+    # Millions of small objects, no cycles worth finding, and a process that soon ends.
+    gc.disable()
     outlet = seal()
     try:
         document = json.loads(read_input())

@@ -81,6 +81,7 @@ def record(recorder: Recorder) -> None:
 
 def install() -> None:
     """Replaces upstream's plumbing in every module of it that is loaded."""
+    from openpyxl.reader import excel  # noqa: PLC0415 - slow, and only scoring needs it
     from vlmeval.dataset import image_base  # noqa: PLC0415 - only behind the shim
     from vlmeval.dataset.utils import multiple_choice, vqa_eval  # noqa: PLC0415
     from vlmeval.smp import file as files  # noqa: PLC0415
@@ -96,10 +97,29 @@ def install() -> None:
     )
     _replace(vqa_eval.hit_calculate, _noting_hits(vqa_eval.hit_calculate))
     image_base.ImageBaseDataset.prepare_tsv = _prepare_tsv
+    excel.read_string_table = read_string_table
     for module in _upstream_modules():
         pools = getattr(module, "mp", None)
         if isinstance(pools, ModuleType) and pools.__name__ == "multiprocessing":
             module.mp = _SerialProcessing()  # type: ignore[attr-defined]
+
+
+def read_string_table(source: Any) -> list[str]:
+    """What openpyxl does to read an xlsx file's texts, but faster where a text has no formatting."""
+    from openpyxl.cell.text import Text  # noqa: PLC0415 - as above
+    from openpyxl.xml.functions import iterparse  # noqa: PLC0415
+
+    strings = []
+    for _, node in iterparse(source):
+        if not node.tag.endswith("}si"):
+            continue
+        if len(node) == 1 and node[0].tag.endswith("}t") and not len(node[0]):
+            text = node[0].text or ""
+        else:
+            text = Text.from_tree(node).content
+        strings.append(text.replace("x005F_", ""))
+        node.clear()
+    return strings
 
 
 def _upstream_modules() -> list[ModuleType]:
