@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PIP     = $(BIN)/python -m pip install -q --disable-pip-version-check
+PIP     = $(BIN)/python -m pip install -q --disable-pip-version-check --no-warn-conflicts
 CODE    = services tests bench examples
 RUN_LOCKS = requirements/build.txt requirements/runtime.txt requirements/example.txt
 # Extra words for pytest: make test TESTS='tests/unit -k seal'
