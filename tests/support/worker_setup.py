@@ -69,6 +69,7 @@ async def worker(
     timing: Timing = QUICK,
     drain_seconds: float = 5.0,
     key: str = "EMPTY",
+    token: str = TOKEN,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
     url = endpoint if isinstance(endpoint, str) else endpoint.url
@@ -76,7 +77,7 @@ async def worker(
     server = await serve_work(work)
     engine = OpenAIEngine(model, key)
     await engine.open()
-    async with open_channel(server.address, TOKEN) as channel:
+    async with open_channel(server.address, token) as channel:
         client = WorkClient(channel, run_id="r", queue="m", worker_id="w1")
         loop = WorkerLoop(
             client, engine, model, timing=timing, drain_seconds=drain_seconds

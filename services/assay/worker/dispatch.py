@@ -198,6 +198,7 @@ class Dispatcher:
         while self._later and self._later[0][0] <= now:
             self._ready.appendleft(heapq.heappop(self._later)[2])
         limit, gate = self.limit, self.gate
+        self._settle()
         while (
             self._prepared
             and not self._stopped

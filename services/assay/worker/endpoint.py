@@ -105,7 +105,7 @@ class EndpointGate:
             waited = self.streak >= _FEW and now - self._since >= FIRST_WAVE_SECONDS
             if wave or waited:
                 self._fails("first_wave_failed")
-        elif self.state is EndpointState.WORKING and (
+        elif (self.state is EndpointState.WORKING and self.streak) and (
             self.streak >= max(_STREAK, 2 * limit) or (held_back and still)
         ):
             self.state = EndpointState.SUSPECT

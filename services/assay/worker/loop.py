@@ -214,6 +214,9 @@ class WorkerLoop:
         self._granted(grant.in_flight_limit, grant.state)
         if fresh:
             self._dispatcher.add(fresh)
+        period = self._book.shortest_period()
+        if period is not None and period / 3 < _IDLE_BEAT_SECONDS:
+            self._beat.set()  # the pause that is under way is too long for such leases
 
     def _granted(self, limit: int, state: QueueState) -> None:
         self._dispatcher.grant(limit)
