@@ -1,7 +1,7 @@
 """The launcher's half of the seal: start a child, feed it, read its lines, kill it when it breaks a limit.
 
 The dataset service and the scorer call `run_sealed`. The child is exec'd, never forked from the caller,
-with a scrubbed environment and no descriptor but its three pipes and the one its lines come through.
+with a scrubbed environment and no descriptor but its document, its output and the pipe of its lines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -125,21 +126,26 @@ async def _start(job: SealedJob, descriptor: int) -> Process:
     }
     temporary = job.workdir / "tmp"
     temporary.mkdir(exist_ok=True)
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        "assay.seal",
-        job.module,
-        *job.argv,
-        cwd=job.workdir,
-        env=_environment(job, temporary) | {SETTINGS_VARIABLE: json.dumps(settings)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        pass_fds=(descriptor,),
-        start_new_session=True,
-    )
+    environment = _environment(job, temporary)
+    # A file without a name: the child may read it late or never, and nobody waits for it.
+    with tempfile.TemporaryFile() as document:
+        document.write(job.stdin)
+        document.seek(0)
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "assay.seal",
+            job.module,
+            *job.argv,
+            cwd=job.workdir,
+            env=environment | {SETTINGS_VARIABLE: json.dumps(settings)},
+            stdin=document,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+        )
 
 
 def _environment(job: SealedJob, temporary: Path) -> dict[str, str]:
@@ -165,7 +171,7 @@ def _environment(job: SealedJob, temporary: Path) -> dict[str, str]:
 async def _converse(
     job: SealedJob, process: Process, reading: int, lines: _Lines, tail: _Tail
 ) -> None:
-    """Feeds the child and reads it until it closes its pipes."""
+    """Reads the child until it closes its pipes."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LINE_LIMIT_BYTES)
     transport, _ = await loop.connect_read_pipe(
@@ -176,23 +182,12 @@ async def _converse(
             watch = group.create_task(_watch_disk(job))
             try:
                 async with asyncio.TaskGroup() as pipes:
-                    pipes.create_task(_feed(process, job.stdin))
                     pipes.create_task(lines.read(reader))
                     pipes.create_task(tail.read(process))
             finally:
                 watch.cancel()
     finally:
         transport.close()
-
-
-async def _feed(process: Process, document: bytes) -> None:
-    stdin = process.stdin
-    assert stdin is not None
-    # A child that ends before it has read everything says why by its exit, not by this pipe.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stdin.write(document)
-        await stdin.drain()
-    stdin.close()
 
 
 async def _watch_disk(job: SealedJob) -> None:
