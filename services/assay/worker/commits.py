@@ -91,6 +91,11 @@ class Committer:
         if len(lane.items) >= BATCH:
             lane.enough.set()
 
+    def hurry(self) -> None:
+        """Commits what there is without waiting for company: none will come."""
+        for lane in self._lanes.values():
+            lane.enough.set()
+
     async def all_acknowledged(self) -> None:
         """Returns when every completion is acknowledged."""
         await self._none_pending.wait()

@@ -158,6 +158,8 @@ class WorkerLoop:
 
     def _completed(self, held: HeldSample, completion: Completion) -> None:
         self._committer.add(held.task, completion)
+        if len(self._book) == self._committer.pending:
+            self._committer.hurry()
         if self._wanted() > 0:
             self._need.set()
 
