@@ -89,11 +89,12 @@ class PictureReader:
         try:
             with self._opener.open(request, timeout=_READ_SECONDS) as answer:
                 if answer.status != _PARTIAL_CONTENT:
-                    answer.read(0)
                     raise StoreUnavailableError(f"{where} does not serve ranges")
                 data: bytes = answer.read(picture.length)
                 return data
         except OSError as error:  # URLError, HTTPError and time-outs among them
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             # The address is signed: its query is a secret.
             raise StoreUnavailableError(
                 f"cannot read picture {picture.digest} from {where}: "
