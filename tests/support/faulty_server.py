@@ -47,12 +47,14 @@ class FaultyServer:
         start = 0
         if (
             "range" in headers
-            and headers.get("if-range") == self.etag
+            and headers.get("if-range", self.etag) == self.etag
             and kind != "no-range"
         ):
             start = int(headers["range"].removeprefix("bytes=").rstrip("-"))
         body = self.content[start:]
         writer.write(self._head(start, len(body)))
+        if head[0].startswith("HEAD "):
+            body = b""
         writer.write(body[: int(number)] if kind in {"cut", "stall"} else body)
         await writer.drain()
         if kind == "stall":
@@ -66,6 +68,7 @@ class FaultyServer:
             f"Content-Type: {self.content_type}",
             f"Content-Length: {size}",
             f"ETag: {self.etag}",
+            "Last-Modified: Tue, 24 Nov 2026 00:00:00 GMT",
             "Connection: close",
         ]
         if start:
