@@ -79,11 +79,12 @@ class FaultyServer:
 
 @asynccontextmanager
 async def faulty_server(
-    content: bytes, *faults: str, **more
+    content: bytes, *faults: str, tls=None, **more
 ) -> AsyncIterator[FaultyServer]:
     """Serves on a free port."""
     told = FaultyServer(content, list(faults), **more)
-    server = await asyncio.start_server(told.handle, "127.0.0.1", 0)
-    told.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(told.handle, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    told.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield told

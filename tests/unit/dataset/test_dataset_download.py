@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
+import ssl
+import subprocess
 
 import pytest
 
@@ -171,3 +174,27 @@ async def test_what_is_no_address_is_refused(service, url):
 async def test_s3_without_an_endpoint_says_what_to_set(service):
     with pytest.raises(DatasetError, match="no S3 endpoint is configured"):
         await ready(service, request("Mine", s3="s3://bucket/mine.tsv"))
+
+
+@pytest.fixture
+def self_signed(tmp_path):
+    """A TLS server's side with a certificate that nobody vouches for."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1"
+    words = [*command.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(words, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(
+    service, content, self_signed
+):
+    async with faulty_server(content, tls=self_signed) as server:
+        with pytest.raises(DatasetError, match="certificate") as refused:
+            await ready(service, request("Mine", url=f"{server.url}/m.tsv"))
+    assert "mend the server's certificate" in str(refused.value.cure)
+    assert server.requests == []
