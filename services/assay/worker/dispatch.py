@@ -184,12 +184,9 @@ class Dispatcher:
         if held.read_failures >= _READ_ATTEMPTS:
             raise error
         _log.warning("a picture could not be read", error=str(error))
-        pause = reconnect_delay(
-            held.read_failures,
-            0.1,
-            5.0,
-            random.random(),  # noqa: S311 - jitter
-        )
+        first, most = self._timing.reconnect_first, self._timing.reconnect_most
+        dice = random.random()  # noqa: S311 - jitter
+        pause = reconnect_delay(held.read_failures, first, most, dice)
         self._ask_later(held, pause)
 
     def _pump(self) -> None:

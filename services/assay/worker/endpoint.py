@@ -24,6 +24,8 @@ from assay.worker.engines.outcome import (
 
 FIRST_WAVE_SECONDS = 5.0
 """After this from the first failure the slow members of the first wave are not waited for."""
+BUSY_SECONDS = 30.0
+"""A server that says it is busy is believed for this long without one answer: long answers may be why."""
 _FEW = 3
 _STREAK = 8
 
@@ -54,6 +56,7 @@ class EndpointGate:
         self.by_request = False
         """While DOWN: it accepts connections, so only a request can tell when it works again."""
         self._kinds: set[str] = set()
+        self._busy = False
         self._since = 0.0
         self._last = ""
 
@@ -80,6 +83,7 @@ class EndpointGate:
             case AttemptFailure():
                 self._since = self._since if self.streak else now
                 self.streak += 1
+                self._busy = self._busy or outcome.overloaded
                 self._kinds.add(outcome.kind)
                 self._last = outcome.message
 
@@ -102,19 +106,20 @@ class EndpointGate:
         still = in_flight == 0
         if self.state is EndpointState.UNKNOWN and self.streak:
             wave = self.streak >= max(1, limit) or (still and not waiting)
-            waited = self.streak >= _FEW and now - self._since >= FIRST_WAVE_SECONDS
-            if wave or waited:
+            deadline = self.first_wave_deadline()
+            if wave or (deadline is not None and now >= deadline):
                 self._fails("first_wave_failed")
-        elif (self.state is EndpointState.WORKING and self.streak) and (
-            self.streak >= max(_STREAK, 2 * limit) or (held_back and still)
-        ):
-            self.state = EndpointState.SUSPECT
+        elif self.state is EndpointState.WORKING and self.streak:
+            long = self.streak >= max(_STREAK, 2 * limit)
+            believed = self._busy and now - self._since < BUSY_SECONDS
+            if (long and not believed) or (held_back and still):
+                self.state = EndpointState.SUSPECT
         return self.state in {EndpointState.SUSPECT, EndpointState.DOWN}
 
     def first_wave_deadline(self) -> float | None:
         """When `wants_probe` may change its mind without anything landing; None: never."""
         if self.state is EndpointState.UNKNOWN and self.streak >= _FEW:
-            return self._since + FIRST_WAVE_SECONDS
+            return self._since + (BUSY_SECONDS if self._busy else FIRST_WAVE_SECONDS)
         return None
 
     def connected(self) -> None:
@@ -170,6 +175,7 @@ class EndpointGate:
     def _end_streak(self) -> None:
         self.streak = 0
         self.streak_id += 1
+        self._busy = False
         self._kinds.clear()
 
 

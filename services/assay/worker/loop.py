@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from assay.domain.completion import Completion
-from assay.domain.errors import AssayError
+from assay.domain.errors import AssayError, UnavailableError
 from assay.domain.lease import (
     EndpointCondition,
     ExtendGrant,
@@ -295,12 +295,13 @@ class WorkerLoop:
                 if leases := self._book.lease_ids():
                     await self._client.release(leases)
         except (TimeoutError, AssayError) as error:
-            # The leases end by themselves, and unacknowledged answers are asked again.
-            _log.warning(
-                "left without handing everything over",
-                error=str(error),
-                unacknowledged=self._committer.pending,
-            )
+            # Leases end by themselves; what was not acknowledged will be asked again.
+            unacknowledged = self._committer.pending
+            if unacknowledged:
+                raise UnavailableError(
+                    f"left with {unacknowledged} answers that the aggregator did not acknowledge"
+                ) from error
+            _log.warning("leases were not given back", error=str(error))
 
 
 def _first_of_ours(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,7 +1,12 @@
 """Whose failure it is: the gate's decisions, step by step."""
 
 from assay.domain.sample import UnscoredReason
-from assay.worker.endpoint import FIRST_WAVE_SECONDS, EndpointGate, EndpointState
+from assay.worker.endpoint import (
+    BUSY_SECONDS,
+    FIRST_WAVE_SECONDS,
+    EndpointGate,
+    EndpointState,
+)
 from assay.worker.engines.outcome import Answer, AttemptFailure, EndpointFailure
 
 ANSWER = Answer(text="A")
@@ -13,6 +18,9 @@ REJECTED = AttemptFailure(
 )
 BROKEN = AttemptFailure(
     reason=UnscoredReason.SERVER_ERROR, message="status 500: no", kind="status 500"
+)
+BUSY = AttemptFailure(
+    reason=UnscoredReason.RATE_LIMITED, message="429", kind="429", overloaded=True
 )
 EMPTY = AttemptFailure(
     reason=UnscoredReason.EMPTY_ANSWER, message="empty", kind="empty answer"
@@ -144,3 +152,9 @@ def test_a_streak_keeps_its_name_until_it_ends() -> None:
     assert gate.streak_id == name
     gate.landed(ANSWER, 0.0)
     assert gate.streak_id != name
+
+
+def test_a_busy_server_is_believed_while_long_answers_may_be_on_their_way() -> None:
+    for gate in (gate_after(*[BUSY] * 3), gate_after(ANSWER, *[BUSY] * 50)):
+        assert not probe_wanted(gate, in_flight=1, now=BUSY_SECONDS - 1)
+        assert probe_wanted(gate, in_flight=1, now=BUSY_SECONDS)
