@@ -147,6 +147,61 @@ def test_what_cannot_be_sent_says_why_in_words(outcomes):
     assert not any("0x" in reason for reason in reasons)
 
 
+def _tables(picture: bytes, other: bytes) -> dict[str, list[dict[str, str]]]:
+    """One table per class of upstream's, with what is special to it."""
+    both = [picture, other]
+    yes_no = {"category": "adversarial", "image_path": "COCO_1.jpg", "answer": "Yes"}
+    group = {"l2-category": "chart", "category": "VS", "answer": "No"}
+    return {
+        "ScienceQA_TEST": [
+            _row(7, picture, hint="It is old.\nVery old.", A="NA", B="1.50"),
+            _row(3, both, hint="", question="null", C=""),
+            _row(5, picture) | {"image": "7", "D": "=1"},
+        ],
+        "POPE": [
+            _row(0, picture, **yes_no) | {"index": "a_1"},
+            _row(1, other, **yes_no) | {"index": "b_2"},
+            _row(2, picture, **yes_no) | {"index": "c", "image": "a_1"},
+        ],
+        "HallusionBench": [
+            _row(0, picture, **group) | {"index": "VS_chart_0_1_0"},
+            _row(1, picture, **group) | {"index": "VD_chart_0_0_0", "image": ""},
+            _row(2, both, **group) | {"index": "VS_chart_0_2_0"},
+        ],
+        "ChartQA_TEST": [
+            _row(1, picture, question="  How many? ", answer="007"),
+            _row(2, both, question="Où? 'là' \"ici\"\tou\nlà", answer="['a', 'b']"),
+        ],
+        "BLINK": [_row(0, [picture]), _row(1, [picture, other, picture])],
+    }
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    """Every table by upstream and by us."""
+    folder = tmp_path_factory.mktemp("families")
+    tables = _tables(odd_pictures()["8 px palette"], odd_pictures()["jpeg noted"])
+    for name, rows in tables.items():
+        _write(folder / f"{name}.tsv", rows)
+    jobs = [
+        {"name": name, "table": f"{name}.tsv", "policy": WHOLE, "localize": False}
+        for name in tables
+    ]
+    return dict(zip(tables, _run(folder, jobs), strict=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["ScienceQA_TEST", "POPE", "HallusionBench", "ChartQA_TEST", "BLINK"]
+)
+def test_every_class_is_asked_as_upstream_asks_in_its_row_order(families, name):
+    assert families[name]["ours"] == families[name]["theirs"]
+
+
+def test_rows_without_a_picture_are_left_out_as_upstream_does(families):
+    ids = [sample_id for sample_id, _ in families["HallusionBench"]["ours"]]
+    assert ids == ["VS_chart_0_1_0", "VS_chart_0_2_0"]
+
+
 def _compared(outcome):
     """Per row: the same id, and the same parts, or a reason on both sides."""
     pairs = zip(outcome["ours"], outcome["theirs"], strict=True)
