@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from assay.domain.errors import (
@@ -84,8 +84,7 @@ def new_folder(run: Run, path: Path) -> RunFolder:
             f"{path} exists and is not empty",
             "add --resume to go on with the run in it, or name another folder",
         )
-    _make_logs(path)
-    return RunFolder(path=path, run_id=_run_id(run, path), going_on=False)
+    return _begun(run, path)
 
 
 def timestamped_folder(run: Run, work_dir: Path) -> RunFolder:
@@ -107,8 +106,7 @@ def timestamped_folder(run: Run, work_dir: Path) -> RunFolder:
             continue
         except OSError as error:
             raise _unwritable(path, error) from error
-        _make_logs(path)
-        return RunFolder(path=path, run_id=_run_id(run, path), going_on=False)
+        return _begun(run, path)
 
 
 def folder_to_resume(run: Run, path: Path) -> RunFolder:
@@ -120,6 +118,9 @@ def folder_to_resume(run: Run, path: Path) -> RunFolder:
         CorruptError: its spec cannot be read.
     """
     pinned = pinned_in(path)
+    if pinned is None and _asked_in(path) is not None:
+        # It ended before it was accepted: nothing was asked, nothing can differ.
+        return _begun(run, path)
     if pinned is None:
         raise NotFoundError(
             f"cannot go on with the run in {path}: there is no run in it",
@@ -144,9 +145,9 @@ def newest_unfinished(run: Run, work_dir: Path) -> RunFolder:
     """
     digest = spec_digest(run)
     found = [
-        (pinned.started, path)
-        for path, pinned in _runs_below(work_dir)
-        if pinned.spec_digest == digest and state_in(path) is not RunState.COMPLETE
+        (started, path)
+        for path, started, found_digest in _runs_below(work_dir)
+        if found_digest == digest and state_in(path) is not RunState.COMPLETE
     ]
     if not found:
         raise NotFoundError(
@@ -174,7 +175,8 @@ def _plain(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _runs_below(work_dir: Path) -> Iterator[tuple[Path, PinnedSpec]]:
+def _runs_below(work_dir: Path) -> Iterator[tuple[Path, str, str]]:
+    """Folders of runs with the time they began (RFC 3339, UTC) and their spec digests."""
     try:
         folders = [work_dir, *(p for p in work_dir.iterdir() if p.is_dir())]
     except OSError:
@@ -185,8 +187,31 @@ def _runs_below(work_dir: Path) -> Iterator[tuple[Path, PinnedSpec]]:
         except AssayError:
             # A folder that cannot be read is no run that can go on.
             continue
+        digest = _asked_in(path)
         if pinned is not None:
-            yield path, pinned
+            yield path, pinned.started, pinned.spec_digest
+        elif digest is not None:
+            made = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+            yield path, made.isoformat(), digest
+
+
+def _begun(run: Run, path: Path) -> RunFolder:
+    """Makes what every run's folder has, and leaves a note of what was asked for.
+
+    Raises:
+        StoreFullError: it cannot be written.
+    """
+    _make_logs(path)
+    digest = spec_digest(run)
+    FolderStore(path, path).put(keys.asked("run"), digest.encode())
+    return RunFolder(path=path, run_id=_run_id(run, path), going_on=False)
+
+
+def _asked_in(path: Path) -> str | None:
+    try:
+        return FolderStore(path, path).get(keys.asked("run")).decode()
+    except (AssayError, UnicodeDecodeError):
+        return None
 
 
 def _run_id(run: Run, path: Path) -> str:

@@ -9,10 +9,12 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -174,7 +176,18 @@ def _drive(
         unsealed=unsealed,
     )
     listener.started(asked, folder.run_id, folder.path, going_on=folder.going_on)
-    return asyncio.run(_driven(asked, launch, listener, retry=retry))
+    return _to_its_end(_driven(asked, launch, listener, retry=retry))
+
+
+def _to_its_end(driven: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(driven)
+    # A notebook's cell runs inside a loop, where no second one may start. The thread lives as long as
+    # the run: processes that die with their starter die with the thread that started them.
+    with ThreadPoolExecutor(1, thread_name_prefix="assay-run") as thread:
+        return thread.submit(asyncio.run, driven).result()
 
 
 async def _driven(

@@ -3,6 +3,7 @@
 blobs/sha256/<aa>/<digest>                              raw sources
 datasets/<name>/<prepared digest>/...                   prepared datasets; manifest.json is written last
 datasets/<name>/sources/<request digest>.json           which raw source a request led to
+runs/<run_id>/asked                                     what a local driver was asked for
 runs/<run_id>/spec.json                                 the resolved spec
 runs/<run_id>/epochs/<epoch>.json                       what an aggregator admitted when it took over
 runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
@@ -34,6 +35,11 @@ def source(name: str, request_digest: str) -> str:
 def spec(run_id: str) -> str:
     """The resolved spec of a run."""
     return f"runs/{run_id}/spec.json"
+
+
+def asked(run_id: str) -> str:
+    """The spec digest of a run that was asked for, until it is accepted (then `spec` says it)."""
+    return f"runs/{run_id}/asked"
 
 
 def epochs(run_id: str) -> str:

@@ -112,6 +112,17 @@ def test_the_newest_unfinished_run_of_this_file_goes_on(tmp_path):
     assert newest_unfinished(RUN, tmp_path).path == tmp_path / "b"
 
 
+@pytest.mark.parametrize(
+    "find", [newest_unfinished, lambda run, p: folder_to_resume(run, p / "a")]
+)
+def test_a_run_that_ended_before_it_was_accepted_begins_anew_in_its_folder(
+    tmp_path, find
+):
+    new_folder(RUN, tmp_path / "a")
+    folder = find(RUN, tmp_path)
+    assert (folder.path, folder.going_on) == (tmp_path / "a", False)
+
+
 def test_no_unfinished_run_is_said(tmp_path):
     with pytest.raises(NotFoundError, match="no unfinished run"):
         newest_unfinished(RUN, tmp_path / "nowhere")
