@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from assay.domain.actions import Service
+from assay.domain.lease import QueueState
 from assay.domain.observed import (
     Death,
     Ending,
@@ -19,7 +20,6 @@ from assay.domain.run import Dataset, Endpoint, Model, PicturePolicy, Run
 from assay.domain.snapshot import (
     EndpointCondition,
     QueueSnapshot,
-    QueueState,
     RunSnapshot,
     TaskSnapshot,
 )

@@ -27,6 +27,7 @@ from assay.domain.actions import (
     StopWorkers,
     Wait,
 )
+from assay.domain.lease import QueueState
 from assay.domain.observed import (
     ABSENT,
     UNPREPARED,
@@ -39,7 +40,7 @@ from assay.domain.observed import (
 from assay.domain.report import RunState
 from assay.domain.restarts import standing
 from assay.domain.run import Mode, PicturePolicy, Run
-from assay.domain.snapshot import QueueSnapshot, QueueState, RunSnapshot, TaskSnapshot
+from assay.domain.snapshot import QueueSnapshot, RunSnapshot, TaskSnapshot
 from assay.domain.task import TaskId, TaskState
 
 PREPARE_ATTEMPTS = 3

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from assay.domain.lease import QueueState
 from assay.domain.report import RunState
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskCounts, TaskId, TaskState
-
-
-class QueueState(StrEnum):
-    """What workers of a queue are told: go on, finish what you hold, or leave for good."""
-
-    OPEN = "OPEN"
-    DRAIN = "DRAIN"
-    CLOSED = "CLOSED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

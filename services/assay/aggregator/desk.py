@@ -1,0 +1,250 @@
+"""What happens to samples: handed out, kept alive, taken in; and tasks handed to scorers.
+
+The servicers translate WorkService and ScoreService to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from assay.aggregator.leases import Granted, LeaseBook
+from assay.aggregator.runbook import RunBook
+from assay.aggregator.scoring import ScoringSession
+from assay.domain.completion import Completion
+from assay.domain.errors import NotFoundError, PermanentError, UnavailableError
+from assay.domain.lease import (
+    CommitOutcome,
+    EndpointCondition,
+    ExtendGrant,
+    HeldLease,
+    Lease,
+    LeasedSample,
+    LeaseExtension,
+    LeaseGrant,
+    QueueState,
+)
+from assay.domain.prompt import Part, PicturePart, Prompt, Turn
+from assay.domain.task import TaskId
+from assay.rpc.score_client import ScoreOutcome
+from assay.store.objects import ObjectStore
+from assay.store.prepared import PreparedDataset
+
+LONGEST_WAIT_SECONDS = 30.0
+"""The most a lease call waits for work."""
+_SHORTEST_WAIT_SECONDS = 0.01
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkDesk:
+    """Hands samples of one run to workers."""
+
+    def __init__(self, book: RunBook) -> None:
+        self._book = book
+        self._count = 0
+
+    async def lease(
+        self, queue: str, worker: str, capacity: int, wait: float
+    ) -> LeaseGrant:
+        """Hands out samples, waiting up to `wait` seconds for a first one.
+
+        Raises:
+            NotFoundError: no such queue.
+            UnavailableError: going away.
+            StoreUnavailableError: the prompts cannot be read now.
+        """
+        clock = self._book.means.clock
+        until = clock() + min(wait, LONGEST_WAIT_SECONDS)
+        while True:
+            work, now = self._queue(queue), clock()
+            granted = work.lease(worker, capacity, self._new_id)
+            state = self._book.queue_state(queue)
+            if granted or state is not QueueState.OPEN or now >= until:
+                break
+            change = work.next_change()
+            pause = min(until, change if change is not None else until) - now
+            await self._book.changes.wait(max(_SHORTEST_WAIT_SECONDS, pause))
+        leases = [await self._filled(each, work) for each in granted]
+        if granted:
+            self._book.changes.note()
+        return LeaseGrant(
+            leases=tuple(leases),
+            in_flight_limit=max(1, work.limit(worker)),
+            state=state,
+        )
+
+    async def extend(
+        self,
+        queue: str,
+        worker: str,
+        held: Sequence[HeldLease],
+        endpoint: EndpointCondition | None,
+    ) -> ExtendGrant:
+        """Keeps leases alive and takes in what the worker sees of its endpoint.
+
+        Raises:
+            NotFoundError: no such queue.
+            UnavailableError: going away.
+        """
+        work, now = self._queue(queue), self._book.means.clock()
+        kept = work.extend(worker, held)
+        seconds = self._book.means.lease_seconds
+        answers = [
+            LeaseExtension(lease_id=lease.lease_id, held=ok, expires=seconds * ok)
+            for lease, ok in zip(held, kept, strict=True)
+        ]
+        if endpoint is not None:
+            self._book.boards[queue].tell(worker, endpoint, now)
+        self._book.changes.note()
+        return ExtendGrant(
+            leases=tuple(answers),
+            in_flight_limit=max(1, work.limit(worker)),
+            state=self._book.queue_state(queue),
+        )
+
+    async def commit(
+        self, task_id: TaskId, worker: str, completions: Sequence[Completion]
+    ) -> list[CommitOutcome]:
+        """Returns when the completions are durable; says of each whether it counts.
+
+        Raises:
+            NotFoundError: no such open task.
+            NotLeaderError, UnavailableError: not durable, or not known to be; send them again.
+            StoreFullError: the store is full; keep them and send them again.
+        """
+        opened = self._book.task(task_id).opened
+        if opened is None:
+            raise NotFoundError(
+                f"cannot commit to {task_id}: its dataset is not attached"
+            )
+        self._book.queue(task_id.model).see(worker)
+        return await opened.committer.commit(worker, completions)
+
+    async def release(self, worker: str, leases: Sequence[str]) -> None:
+        """Takes samples back at once, in whatever queue they are."""
+        for name in self._book.boards:
+            self._book.queue(name).release(worker, leases)
+        self._book.changes.note()
+
+    def _queue(self, name: str) -> LeaseBook:
+        _ = self._book.pinned
+        if self._book.stopping:
+            raise UnavailableError("cannot hand out work: going away")
+        if name not in self._book.boards:
+            raise NotFoundError(
+                f"cannot find queue {name}: no model of the run has that key"
+            )
+        return self._book.queue(name)
+
+    def _new_id(self) -> str:
+        """Names the epoch that gave the lease, so that none is ever given twice."""
+        self._count += 1
+        return f"e{self._book.epoch.number}-{self._count}"
+
+    async def _filled(self, grant: Granted, work: LeaseBook) -> Lease:
+        """A grant with its prompts; when they cannot be read, nobody holds it."""
+        opened = self._book.task(grant.task).opened
+        assert opened is not None
+        means = self._book.means
+        try:
+            samples = await means.block(
+                _samples, opened.prepared, means.store, grant.ordinals
+            )
+        except BaseException:
+            work.give_back(grant.lease_id, grant.ordinals)
+            raise
+        return Lease(
+            lease_id=grant.lease_id,
+            task=grant.task,
+            expires=means.lease_seconds,
+            samples=samples,
+        )
+
+
+class ScoreDesk:
+    """Hands tasks of one run to scorers."""
+
+    def __init__(self, book: RunBook) -> None:
+        self._book = book
+        self._sessions: dict[TaskId, ScoringSession] = {}
+
+    def claim(self, task_id: TaskId) -> ScoringSession:
+        """Gives a task to a scorer; a former one loses it.
+
+        Raises:
+            NotFoundError: no such task.
+            PermanentError: it is not there to be scored now.
+        """
+        task = self._book.task(task_id)
+        opened = task.opened
+        if opened is None or opened.ledger.open_count or task.score is not None:
+            raise PermanentError(
+                f"cannot score {task_id}: it is {task.state.value}",
+                cure="start a scorer when every sample has an answer or a reason",
+            )
+        former = self._sessions.get(task_id)
+        if former is not None:
+            former.lost.set()
+        session = ScoringSession(
+            self._book.means, task, self._book.segments_of(task), self._book.pinned.run
+        )
+        self._sessions[task_id] = session
+        task.scorers += 1
+        self._book.changes.note()
+        return session
+
+    async def scored(self, session: ScoringSession, outcome: ScoreOutcome) -> str:
+        """Keeps a score; returns its digest.
+
+        Raises:
+            LeaseLostError: another scorer has the task.
+            PermanentError: the result does not fit the task.
+            StoreFullError, StoreUnavailableError: as the store says.
+        """
+        session.task.score = await session.finish(outcome)
+        await self._book.publish_score(session.task)
+        self._book.changes.note()
+        digest = session.task.score.digest
+        _log.info("task scored", task=str(session.task.id), score_digest=digest)
+        return digest
+
+    def failed(self, session: ScoringSession, message: str) -> None:
+        """Notes that a task cannot be scored."""
+        session.task.failure = message
+        self._book.changes.note()
+        _log.error("cannot score", task=str(session.task.id), message=message)
+
+    async def unclaim(self, session: ScoringSession) -> None:
+        """Ends a claim, however it went."""
+        session.task.scorers -= 1
+        if self._sessions.get(session.task.id) is session:
+            del self._sessions[session.task.id]
+        self._book.changes.note()
+        await session.close()
+
+
+def _samples(
+    prepared: PreparedDataset, store: ObjectStore, ordinals: Sequence[int]
+) -> tuple[LeasedSample, ...]:
+    return tuple(
+        LeasedSample(
+            ordinal=ordinal,
+            sample_id=prepared.sample_ids[ordinal],
+            prompt=_addressed(prepared.prompt(ordinal), store),
+        )
+        for ordinal in ordinals
+    )
+
+
+def _addressed(prompt: Prompt, store: ObjectStore) -> Prompt:
+    """The prompt with the address of every picture's pack, which a worker can open."""
+
+    def address(part: Part) -> Part:
+        if isinstance(part, PicturePart):
+            return replace(part, url=store.url(part.key))
+        return part
+
+    return Prompt(tuple(Turn(tuple(map(address, t.parts))) for t in prompt.turns))

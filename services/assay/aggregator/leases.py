@@ -1,0 +1,279 @@
+"""Who may ask about which samples of a queue, and until when; pure, the clock is handed in.
+
+`work` calls it for every WorkService call, tasks tell it what was committed. A lease is a hint that
+saves double work and never a right: a completion counts with or without one.
+
+After a restart of the aggregator its workers are alive and hold leases that nobody remembers. They
+announce them with their first `extend`; until every worker in `expected` has done so, or the grace is
+over, nothing is leased. Who is expected is read from the last segments (`takeover`): a fresh start, or a
+start long after the last segment, expects nobody and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from assay.domain.lease import HeldLease
+from assay.domain.task import TaskId
+
+MOST_AT_ONCE = 256
+"""Samples of one answer: a prompt may be long, and a message is capped."""
+
+_TARGET_SECONDS = 45.0
+"""How much work a worker may hold: enough to outlive a restart of the aggregator."""
+
+_RATE_WINDOW = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A lease as it is given out."""
+
+    lease_id: str
+    task: TaskId
+    ordinals: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Lease:
+    worker: str
+    task: TaskId
+    ordinals: set[int]
+    expires: float
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The samples of one task that nobody holds: those from `cursor` on, and those given back."""
+
+    total: int
+    is_open: Callable[[int], bool]
+    cursor: int = 0
+    returned: list[int] = field(default_factory=list)
+    leased: dict[int, str] = field(default_factory=dict)
+
+    def take(self, count: int) -> list[int]:
+        """Up to `count` open samples in dataset order, those that were given back first."""
+        taken: list[int] = []
+        while self.returned and len(taken) < count:
+            self._keep(heapq.heappop(self.returned), taken)
+        while self.cursor < self.total and len(taken) < count:
+            self._keep(self.cursor, taken)
+            self.cursor += 1
+        return taken
+
+    def give_back(self, ordinal: int) -> None:
+        if ordinal < self.cursor and self.is_open(ordinal):
+            heapq.heappush(self.returned, ordinal)
+
+    def _keep(self, ordinal: int, taken: list[int]) -> None:
+        if (
+            self.is_open(ordinal)
+            and ordinal not in self.leased
+            and (not taken or taken[-1] != ordinal)
+        ):
+            taken.append(ordinal)
+
+
+class LeaseBook:
+    """The leases of one queue."""
+
+    def __init__(
+        self,
+        *,
+        nproc: int,
+        lease_seconds: float,
+        clock: Callable[[], float],
+        expected: Iterable[str] = (),
+        grace: float = 0.0,
+    ) -> None:
+        """Makes an empty book.
+
+        Args:
+            nproc: requests in flight over all workers of the queue.
+            lease_seconds: how long a lease, and a silent worker's standing, lasts.
+            clock: seconds, never set back.
+            expected: workers that are thought to hold leases of a former aggregator.
+            grace: seconds that they get to announce them.
+        """
+        self.nproc = nproc
+        self._seconds = lease_seconds
+        self._clock = clock
+        self._pools: dict[TaskId, _Pool] = {}
+        self._leases: dict[str, _Lease] = {}
+        self._seen: dict[str, float] = {}
+        self._expected = set(expected)
+        self._grace_end = clock() + grace
+        self._rate = 0.0
+        self._window = (clock(), 0)
+
+    def open(self, task: TaskId, total: int, is_open: Callable[[int], bool]) -> None:
+        """Adds a task, or looks at all its samples again after a retry; leases stay as they are."""
+        pool = self._pools.setdefault(task, _Pool(total, is_open))
+        pool.cursor, pool.returned = 0, []
+
+    def leased_count(self, task: TaskId) -> int:
+        """Samples of a task that somebody holds."""
+        pool = self._pools.get(task)
+        return len(pool.leased) if pool else 0
+
+    def lease(
+        self, worker: str, capacity: int, new_id: Callable[[], str]
+    ) -> list[Granted]:
+        """Hands out up to `capacity` samples, one lease per task; empty: nothing is free now."""
+        self.see(worker)
+        self.expire()
+        if self._waits_for_announcements():
+            return []
+        wanted = self._share(worker, min(capacity, MOST_AT_ONCE))
+        granted = []
+        for task, pool in self._pools.items():
+            ordinals = pool.take(wanted)
+            if not ordinals:
+                continue
+            lease_id = new_id()
+            self._hold(lease_id, worker, task, ordinals)
+            granted.append(Granted(lease_id, task, tuple(ordinals)))
+            wanted -= len(ordinals)
+            if wanted <= 0:
+                break
+        return granted
+
+    def extend(self, worker: str, held: Sequence[HeldLease]) -> list[bool]:
+        """Prolongs leases, and takes leases of a former aggregator over; says which are held.
+
+        A lease is taken over whole or not at all: not where somebody else has one of its samples now.
+        """
+        self.see(worker)
+        self.expire()
+        self._expected.discard(worker)
+        return [self._extended(worker, lease) for lease in held]
+
+    def release(self, worker: str, lease_ids: Iterable[str]) -> None:
+        """Takes leases back at once; unknown ones, and others' are ignored."""
+        for lease_id in lease_ids:
+            lease = self._leases.get(lease_id)
+            if lease is not None and lease.worker == worker:
+                self._drop(lease_id)
+
+    def give_back(self, lease_id: str, ordinals: Iterable[int]) -> None:
+        """Takes samples out of a lease before it has reached its worker."""
+        lease = self._leases[lease_id]
+        pool = self._pools[lease.task]
+        for ordinal in ordinals:
+            lease.ordinals.discard(ordinal)
+            pool.leased.pop(ordinal, None)
+            pool.give_back(ordinal)
+        if not lease.ordinals:
+            del self._leases[lease_id]
+
+    def settle(self, task: TaskId, ordinals: Iterable[int]) -> None:
+        """Says that samples have a durable completion: nobody needs to hold them."""
+        pool = self._pools[task]
+        count = 0
+        for ordinal in ordinals:
+            count += 1
+            lease_id = pool.leased.pop(ordinal, None)
+            lease = self._leases.get(lease_id) if lease_id else None
+            if lease is not None and lease_id is not None:
+                lease.ordinals.discard(ordinal)
+                if not lease.ordinals:
+                    del self._leases[lease_id]
+        self._observe(count)
+
+    def see(self, worker: str) -> None:
+        """Notes that a worker is alive."""
+        self._seen[worker] = self._clock()
+
+    def forget(self, worker: str) -> None:
+        """Notes that a worker has left: the others get its share. Its leases stay until they end."""
+        self._seen.pop(worker, None)
+        self._expected.discard(worker)
+
+    def live_workers(self) -> list[str]:
+        """Workers heard of within a lease's length, in a fixed order."""
+        return sorted(self._seen)
+
+    def limit(self, worker: str) -> int:
+        """How many requests a worker may have in flight now: its part of `nproc`."""
+        live = self.live_workers()
+        share, rest = divmod(self.nproc, max(len(live), 1))
+        return share + (worker in live[:rest])
+
+    def expire(self) -> None:
+        """Ends leases whose time is up and forgets workers that are silent."""
+        now = self._clock()
+        for lease_id in [k for k, v in self._leases.items() if v.expires <= now]:
+            self._drop(lease_id)
+        for worker in [w for w, at in self._seen.items() if at + self._seconds <= now]:
+            self.forget(worker)
+
+    def next_change(self) -> float | None:
+        """When time alone will next free samples; None: never."""
+        ends = [lease.expires for lease in self._leases.values()]
+        if self._waits_for_announcements():
+            ends.append(self._grace_end)
+        return min(ends, default=None)
+
+    def _waits_for_announcements(self) -> bool:
+        return bool(self._expected) and self._clock() < self._grace_end
+
+    def _extended(self, worker: str, held: HeldLease) -> bool:
+        lease = self._leases.get(held.lease_id)
+        if lease is not None:
+            if lease.worker == worker:
+                lease.expires = self._clock() + self._seconds
+            return lease.worker == worker
+        pool = self._pools.get(held.task)
+        if pool is None:
+            return False
+        live = [
+            o for o in held.open_ordinals if 0 <= o < pool.total and pool.is_open(o)
+        ]
+        if not live or any(ordinal in pool.leased for ordinal in live):
+            return False
+        self._hold(held.lease_id, worker, held.task, live)
+        return True
+
+    def _hold(
+        self, lease_id: str, worker: str, task: TaskId, ordinals: Iterable[int]
+    ) -> None:
+        lease = _Lease(worker, task, set(ordinals), self._clock() + self._seconds)
+        self._leases[lease_id] = lease
+        self._pools[task].leased.update(dict.fromkeys(lease.ordinals, lease_id))
+
+    def _drop(self, lease_id: str) -> None:
+        lease = self._leases.pop(lease_id)
+        pool = self._pools[lease.task]
+        for ordinal in lease.ordinals:
+            del pool.leased[ordinal]
+            pool.give_back(ordinal)
+
+    def _share(self, worker: str, capacity: int) -> int:
+        """How many more samples a worker gets: enough to be busy, not so many that others are idle."""
+        limit = self.limit(worker)
+        held = sum(
+            len(lease.ordinals)
+            for lease in self._leases.values()
+            if lease.worker == worker
+        )
+        workers = max(len(self._seen), 1)
+        most = max(2 * limit, int(self._rate * _TARGET_SECONDS / workers))
+        if workers > 1:
+            free = sum(
+                max(pool.total - pool.cursor, 0) + len(pool.returned)
+                for pool in self._pools.values()
+            )
+            most = min(most, held + -(-free // (2 * workers)))
+        return max(min(capacity, max(most, limit) - held), 0)
+
+    def _observe(self, count: int) -> None:
+        start, seen = self._window
+        elapsed = self._clock() - start
+        self._window = (start, seen + count)
+        if elapsed >= _RATE_WINDOW:
+            rate = (seen + count) / elapsed
+            self._rate = rate if not self._rate else (self._rate + rate) / 2
+            self._window = (self._clock(), 0)

@@ -1,0 +1,132 @@
+"""The aggregator's process: claims the run, takes it over, serves until told to stop or overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+import uvloop
+
+from assay.aggregator.desk import ScoreDesk, WorkDesk
+from assay.aggregator.means import Means
+from assay.aggregator.runbook import RunBook
+from assay.aggregator.service import AggregatorService
+from assay.aggregator.servicer import registrations
+from assay.domain.errors import (
+    AssayError,
+    ConfigError,
+    HeldError,
+    NotLeaderError,
+    TransientError,
+)
+from assay.process.configs import AggregatorConfig
+from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.server import serve
+from assay.store.folder import FolderStore
+from assay.store.leadership import DeadlineLock, FlockLock, Leadership, this_process
+from assay.telemetry.log import set_up_logging
+
+_STORE_THREADS = 8
+
+_log = structlog.get_logger(__name__)
+
+
+def _leadership(config: AggregatorConfig) -> Leadership:
+    if config.store.run_dir is None:
+        raise ConfigError(
+            "store.run_dir", "an aggregator serves one run", "name the run's folder"
+        )
+    path = config.store.run_dir / ".assay" / "aggregator.lock"
+    if config.lock == "deadline":
+        return DeadlineLock(path, this_process(), config.lock_seconds)
+    return FlockLock(path, this_process())
+
+
+async def _renewing(leadership: Leadership, book: RunBook) -> None:
+    """Prolongs the claim for as long as this process serves."""
+    while leadership.renew_seconds is not None:
+        await asyncio.sleep(leadership.renew_seconds)
+        try:
+            await book.means.block(leadership.renew)
+        except NotLeaderError as error:
+            if not book.lost.done():
+                book.lost.set_result(error)
+            return
+        except TransientError as error:
+            _log.warning("cannot renew the claim", error=str(error))
+
+
+async def _serve(config: AggregatorConfig, leadership: Leadership) -> ExitCode:
+    executor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+    means = Means(
+        run_id=config.run_id,
+        store=FolderStore(config.store.cache, config.store.run_dir),
+        leadership=leadership,
+        executor=executor,
+        holder=str(this_process()),
+        lease_seconds=config.lease_seconds,
+    )
+    book = RunBook(means)
+    renewing = asyncio.create_task(_renewing(leadership, book))
+    await book.restore()
+    service = AggregatorService(book)
+    server = await serve(
+        registrations(service, WorkDesk(book), ScoreDesk(book)),
+        listen=config.listen,
+        token=config.token.get_secret_value(),
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    announce_ready(config, server.address)
+    _log.info("serving", address=server.address, epoch=book.epoch.number)
+    book.lost.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+    book.stopping = True
+    book.changes.note()
+    await book.stop_writers()
+    await server.stop(config.stop_grace)
+    renewing.cancel()
+    if book.lost.done():
+        raise book.lost.result()
+    return ExitCode.OK
+
+
+def main() -> ExitCode:
+    """Runs the process; the exit code says whether another may be started in its place."""
+    try:
+        config = load_config(AggregatorConfig)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.BAD_CONFIG
+    set_up_logging(
+        "aggregator",
+        file=config.log_file,
+        secrets=[config.token.get_secret_value()],
+    )
+    try:
+        leadership = _leadership(config)
+        leadership.acquire()
+        code = uvloop.run(_serve(config, leadership))
+        leadership.release()
+    except HeldError as error:
+        _log.error("held", error=str(error))
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.HELD
+    except TransientError as error:
+        _log.error("must go", error=str(error))
+        return ExitCode.RETRY
+    except AssayError as error:
+        _log.error("cannot serve", error=str(error))
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.FAILED
+    _log.info("stopped")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

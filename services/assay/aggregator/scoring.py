@@ -1,0 +1,225 @@
+"""One scorer's claim on one task: the table and the winning records down, files and a result up.
+
+The servicer drives a `ScoringSession`; nothing of it counts before `finish` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from assay.aggregator import scores
+from assay.aggregator.ledger import Ledger, Place
+from assay.aggregator.means import Means
+from assay.aggregator.scores import StoredScore
+from assay.aggregator.takeover import admitted_segments
+from assay.aggregator.tasks import Task
+from assay.domain.completion import Completion, Failure
+from assay.domain.errors import LeaseLostError, PermanentError, ScorerError
+from assay.domain.identity import canonical_digest
+from assay.domain.run import Run
+from assay.domain.sample import UnscoredReason
+from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
+from assay.store import keys
+from assay.store.segments import Record
+
+TASK_FILES_CAP_BYTES = 2 * 1024 * 1024 * 1024
+"""All files of one scoring; they come out of a process that ran foreign code."""
+_UPSTREAM = "upstream/"
+_TABLES = frozenset({"samples.parquet", "timing.parquet"})
+_TABLE_PIECE_BYTES = 1024 * 1024
+
+
+class ScoringSession:
+    """One claim; `lost` is set when another scorer claims the task."""
+
+    def __init__(
+        self, means: Means, task: Task, segments: Mapping[int, int], run: Run
+    ) -> None:
+        """Begins a claim on a task that has been inferred.
+
+        Args:
+            means: what the aggregator works with.
+            task: the task; opened.
+            segments: epoch -> how many of its segments count.
+            run: names judge and limit.
+        """
+        assert task.opened is not None
+        self.task = task
+        self.lost = asyncio.Event()
+        self._means = means
+        self._opened = task.opened
+        self._segments = segments
+        self._run = run
+        self._fingerprint = scores.fingerprint_of(self._opened.ledger, run.judge)
+        self._input = hashlib.sha256()
+        self._spool = Path(tempfile.mkdtemp(prefix="assay-score-"))
+        self._files: dict[str, None] = {}
+        self._bytes = 0
+
+    def head(self) -> ScoreHead:
+        """What the task is."""
+        manifest = self._opened.prepared.manifest
+        return ScoreHead(
+            dataset=self.task.id.dataset,
+            model=self.task.id.model,
+            judge=self._run.judge,
+            total=self._opened.ledger.total,
+            limit=self._run.limit or 0,
+            prepared_digest=manifest.digest,
+        )
+
+    async def table(self) -> AsyncIterator[tuple[bytes, bool]]:
+        """The prepared table in pieces; True beside the last one."""
+        manifest = self._opened.prepared.manifest
+        key = keys.prepared(manifest.name, manifest.digest, "table.tsv")
+        size = await self._means.block(self._means.store.size, key) or 0
+        for start in range(0, max(size, 1), _TABLE_PIECE_BYTES):
+            piece = await self._means.block(
+                self._means.store.get_range, key, start, _TABLE_PIECE_BYTES
+            )
+            yield piece, start + _TABLE_PIECE_BYTES >= size
+
+    async def predictions(self) -> AsyncIterator[ScorePrediction]:
+        """The record that counts for every sample, in dataset order."""
+        found = await self._means.block(self._winning_records)
+        for ordinal, sample_id in enumerate(
+            self._opened.prepared.sample_ids[: self._opened.ledger.total]
+        ):
+            record = found[ordinal]
+            self._input.update(_identity(record.completion))
+            yield ScorePrediction(
+                ordinal=ordinal,
+                sample_id=sample_id,
+                completion=record.completion,
+                worker_id=record.worker_id,
+            )
+
+    async def receive(self, path: str, data: bytes) -> None:
+        """Takes in one piece of a file.
+
+        Raises:
+            PermanentError: a path that leaves the folder, or more bytes than a task may have.
+        """
+        self._check(path, len(data))
+        await self._means.block(_append, self._spool / path, data)
+
+    async def finish(self, outcome: ScoreOutcome) -> StoredScore:
+        """Stores what came in and returns the score.
+
+        Raises:
+            LeaseLostError: another scorer has the task, or a sample was asked again meanwhile.
+            PermanentError: the counts do not add up to the task's total.
+            StoreFullError, StoreUnavailableError: as the store says; claim again later.
+        """
+        ledger = self._opened.ledger
+        if self.lost.is_set() or self._stale(ledger):
+            raise LeaseLostError(
+                f"cannot keep the score of {self.task.id}: it is outdated"
+            )
+        if outcome.scored + outcome.unscored != ledger.total:
+            raise PermanentError(
+                f"cannot keep the score of {self.task.id}: {outcome.scored} scored and"
+                f" {outcome.unscored} unscored of {ledger.total}"
+            )
+        score = self._score(outcome)
+        await self._means.block(
+            scores.keep,
+            self._means.store,
+            self._means.run_id,
+            self.task.id,
+            score,
+            self._spool,
+        )
+        return score
+
+    async def close(self) -> None:
+        """Drops what came in."""
+        await self._means.block(partial(shutil.rmtree, self._spool, ignore_errors=True))
+
+    def _stale(self, ledger: Ledger) -> bool:
+        return scores.fingerprint_of(ledger, self._run.judge) != self._fingerprint
+
+    def _score(self, outcome: ScoreOutcome) -> StoredScore:
+        manifest = self._opened.prepared.manifest
+        digest = canonical_digest(
+            {
+                "judge": self._run.judge,
+                "dataset": manifest.digest,
+                "input": self._input.hexdigest(),
+                "versions": dict(outcome.provenance),
+            }
+        )
+        return StoredScore(
+            digest=digest,
+            fingerprint=self._fingerprint,
+            scored=outcome.scored,
+            unscored=outcome.unscored,
+            unscored_by_reason=dict(outcome.unscored_by_reason),
+            metrics=tuple(outcome.metrics),
+            withheld=outcome.withheld,
+            provenance=dict(outcome.provenance),
+            files=tuple(self._files),
+        )
+
+    def _winning_records(self) -> dict[int, Record]:
+        """Reads the admitted segments again and keeps what the ledger says counts."""
+        wanted: dict[Place, int] = {}
+        found: dict[int, Record] = {}
+        for ordinal, place, _ in self._opened.ledger.winners():
+            if place is None:
+                found[ordinal] = self._unsendable(ordinal)
+            else:
+                wanted[place] = ordinal
+        for segment in admitted_segments(
+            self._means.store, self._means.run_id, self.task.id, self._segments
+        ):
+            for placed in segment.records:
+                place = Place(segment.epoch, segment.seq, placed.offset)
+                if place in wanted:
+                    found[wanted.pop(place)] = placed.record
+        if wanted:
+            raise ScorerError(
+                f"cannot score {self.task.id}: {len(wanted)} of its records are gone",
+                cure="a segment was removed: go on with the run to ask those samples again",
+            )
+        return found
+
+    def _unsendable(self, ordinal: int) -> Record:
+        """The record of a sample that could not be asked about: nobody wrote one."""
+        why = self._opened.prepared.invalid[ordinal]
+        failure = Failure(reason=UnscoredReason.PICTURE_INVALID, message=why[:500])
+        return Record(Completion(ordinal=ordinal, failure=failure, attempts=0), "")
+
+    def _check(self, path: str, size: int) -> None:
+        name = path.removeprefix(_UPSTREAM)
+        flat = name == PurePosixPath(name).name and "\0" not in name
+        if not flat or (path == name and path not in _TABLES):
+            raise PermanentError(
+                f"cannot keep the file {path!r} of a score: no such place"
+            )
+        self._bytes += size
+        if self._bytes > TASK_FILES_CAP_BYTES:
+            raise PermanentError(
+                f"cannot keep the files of {self.task.id}: more than {TASK_FILES_CAP_BYTES} bytes"
+            )
+        self._files[path] = None
+
+
+def _identity(completion: Completion) -> bytes:
+    """What of a record can change a score: its answer, or the reason for having none."""
+    reason = completion.failure.reason.value if completion.failure else None
+    return msgspec.msgpack.encode([completion.ordinal, completion.text, reason])
+
+
+def _append(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        stream.write(data)
