@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import pytest
 
@@ -43,24 +42,25 @@ async def test_what_a_killed_process_held_is_taken_over(tmp_path):
     ):
         source = SourceOverride(url=f"{server.url}/mine.tsv")
         came, waits = asyncio.Event(), asyncio.Event()
-        holding = asyncio.create_task(
-            one.prepare("Mine", source, POLICY, {}, lambda p: p.done and came.set())
-        )
+        told = lambda p: p.done and came.set()  # noqa: E731
+        holding = asyncio.create_task(one.prepare("Mine", source, POLICY, {}, told))
         await came.wait()
         taking = asyncio.create_task(
-            two.prepare("Mine", source, POLICY, {}, lambda p: _waiting(p, waits))
+            two.prepare("Mine", source, POLICY, {}, _on_waiting(waits))
         )
         await waits.wait()
-        first.send_signal(signal.SIGKILL)
-        with pytest.raises(UnavailableError):
-            await holding
+        first.kill()
+        assert isinstance(await _outcome(holding), UnavailableError)
         assert (await taking).sample_count == 3
     assert server.requests[-1]["range"] == "bytes=800-"
 
 
-def _waiting(progress, event):
-    if progress.stage is PrepareStage.WAITING:
-        event.set()
+async def _outcome(task):
+    return (await asyncio.gather(task, return_exceptions=True))[0]
+
+
+def _on_waiting(event):
+    return lambda p: p.stage is PrepareStage.WAITING and event.set()
 
 
 async def test_sigterm_ends_a_process_that_downloads(tmp_path):

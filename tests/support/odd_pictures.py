@@ -28,15 +28,28 @@ def _notes():
 @cache
 def odd_pictures() -> dict[str, bytes]:
     """The files, by what is odd about them."""
+    return _of_modes() | _of_formats()
+
+
+def _deep():
+    grey = np.asarray(Image.fromarray(load_sample_image("china.jpg")).convert("L"))
+    return grey.astype(np.uint16) * 257
+
+
+def _see_through():
+    picture = Image.fromarray(load_sample_image("china.jpg")).convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    return picture
+
+
+def _icc():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _of_modes():
     photo = Image.fromarray(load_sample_image("china.jpg"))
-    flower = Image.fromarray(load_sample_image("flower.jpg"))
-    see_through = photo.convert("RGBA")
-    see_through.putalpha(Image.linear_gradient("L").resize(photo.size))
-    deep = np.asarray(photo.convert("L")).astype(np.uint16) * 257
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010E] = 6, "turned"
-    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     small = photo.crop((0, 0, 240, 180))
+    see_through, deep, icc = _see_through(), _deep(), _icc()
     return {
         "rgb": _file(photo),
         "grey": _file(photo.convert("L")),
@@ -53,6 +66,17 @@ def odd_pictures() -> dict[str, bytes]:
         "deep grey": _file(Image.fromarray(deep)),
         "integers": _file(Image.fromarray(deep.astype(np.int32)), "TIFF"),
         "floats": _file(Image.fromarray(deep.astype(np.float32)), "TIFF"),
+    }  # fmt: skip
+
+
+def _of_formats():
+    photo = Image.fromarray(load_sample_image("china.jpg"))
+    flower = Image.fromarray(load_sample_image("flower.jpg"))
+    small = photo.crop((0, 0, 240, 180))
+    see_through, icc = _see_through(), _icc()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "turned"
+    return {
         "tiff": _file(small, "TIFF"),
         "tiff cmyk": _file(small.convert("CMYK"), "TIFF"),
         "tiff bilevel": _file(small.convert("1"), "TIFF", compression="group4"),

@@ -21,7 +21,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     def __init__(self, service: DatasetService) -> None:
         self._service = service
 
-    async def Prepare(  # noqa: N802 - gRPC's name
+    async def Prepare(
         self, request: dataset_pb2.PrepareRequest, _context: Any
     ) -> AsyncIterator[dataset_pb2.PrepareProgress]:
         """Streams how far a dataset is, and what it became."""
@@ -36,7 +36,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         async for step in self._service.prepare(wanted):
             yield progress_to_proto(step)
 
-    async def Get(  # noqa: N802
+    async def Get(
         self, request: dataset_pb2.GetPreparedRequest, _context: Any
     ) -> dataset_pb2.PreparedDataset:
         """One prepared dataset."""
@@ -44,14 +44,14 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             await self._service.get(request.name, request.prepared_digest)
         )
 
-    async def List(  # noqa: N802
+    async def List(
         self, _request: dataset_pb2.ListPreparedRequest, _context: Any
     ) -> dataset_pb2.ListPreparedResponse:
         """All prepared datasets."""
         found = await self._service.list()
         return dataset_pb2.ListPreparedResponse(datasets=map(prepared_to_proto, found))
 
-    async def Delete(  # noqa: N802
+    async def Delete(
         self, request: dataset_pb2.DeletePreparedRequest, _context: Any
     ) -> dataset_pb2.DeletePreparedResponse:
         """Deletes a prepared dataset."""
