@@ -7,8 +7,10 @@ endpoint does serve. Under pressure the limit falls to the share that got throug
 
 from __future__ import annotations
 
-_PRESSURE_SHARE = 0.1
+_PRESSURE_SHARE = 0.15
 """Share of a round that must be refused, or too slow, before the limit falls."""
+_OUTAGE_SHARE = 0.9
+"""Above this the share that got through says nothing about what the server can take."""
 _STEPS = 16
 """Rounds from nothing to the most."""
 _SLOW_SHARE = 0.5
@@ -57,8 +59,9 @@ class AdaptiveLimit:
         share = self._refused / self._landed
         self._landed = self._refused = 0
         if share > _PRESSURE_SHARE:
-            self._near = self._window
-            self._window = max(1.0, self._window * max(0.5, 1.0 - share))
+            through = self._window * (1.0 - share)
+            self._near = through if share < _OUTAGE_SHARE else self._window
+            self._window = max(1.0, through, self._window * 0.5)
             self._since = now
         elif self._window < self._most:
             step = max(1.0, self._most / _STEPS) if self._window < self._near else 1.0
