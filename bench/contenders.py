@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.peer_environment import run_peer  # noqa: E402 - found by the line above
 
+ASSAY = str(Path(sys.executable).with_name("assay"))
 KEY = "bench-model"
 MODEL = {"name": "CustomAPIModel", "type": KEY, "temperature": 0.0, "max_tokens": 16}
 
@@ -119,9 +120,7 @@ def assay(
     referee.reset()
     outcome = run_watched(
         [
-            sys.executable,
-            "-m",
-            "assay.cli.main",
+            ASSAY,
             "run",
             str(file),
             "--run-dir",

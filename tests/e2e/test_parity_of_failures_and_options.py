@@ -101,7 +101,7 @@ def test_leaving_failed_rows_out_does_change_a_verdict_somewhere(failed):
         ("maker:tag/with.dots", {"chat_template_kwargs": {"enable_thinking": False}}),
         ("my-gemini", {"max_tokens": 5, "temperature": 1}),
         ("plain", {"max_file_size": 20000}),
-        ("Qwen2.5-VL-3B-Instruct", {"total_img_size": 200, "img_size": 300}),
+        ("Qwen2.5-VL-3B-Instruct", {"img_size": 300}),
     ],
 )
 def test_options_shape_the_body_as_vlmevalkit_shapes_it(tmp_path, served, parameters):

@@ -92,7 +92,7 @@ def run_assay(
     run_dir = folder / "run"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "assay.cli.main", "run", str(file)),
+            *(str(Path(sys.executable).with_name("assay")), "run", str(file)),
             *("--run-dir", str(run_dir), *arguments),
         ],
         env=os.environ | {"ASSAY_CACHE": str(folder / "cache")},
