@@ -139,7 +139,8 @@ def test_a_servicer_method_only_translates_in_at_most_12_lines() -> None:
         for c in code(SERVICES)
         if c.name.endswith("/servicer.py")
         for f in c.functions()
-        if body_length(f) > SERVICER_METHOD_LINES
+        # Methods named as the contract names them: the calls.
+        if f.name[0].isupper() and body_length(f) > SERVICER_METHOD_LINES
     )
     none_of(long, "A servicer translates, the service decides")
 
