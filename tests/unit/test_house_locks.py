@@ -26,7 +26,10 @@ def pins(lock: str) -> dict[str, str]:
 def asked(path: Path) -> Iterator[Requirement]:
     """What a `.in` file asks for."""
     for line in path.read_text().splitlines():
-        if text := line.partition("#")[0].strip():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            yield from asked(LOCKS / text.removeprefix("-r "))
+        elif text:
             yield Requirement(text)
 
 
@@ -52,7 +55,7 @@ def test_the_runtime_lock_meets_what_pyproject_and_scoring_ask_for() -> None:
     assert missing(asked_at_run_time(), pins("runtime")) == [], "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["build", "example", "dev", "vlmeval"])
+@pytest.mark.parametrize("lock", ["build", "example", "dev", "peer", "vlmeval"])
 def test_every_other_lock_meets_what_its_input_asks_for(lock: str) -> None:
     assert missing(asked(LOCKS / f"{lock}.in"), pins(lock)) == [], "run `make lock`"
 
