@@ -59,8 +59,12 @@ def test_the_other_rows_keep_the_verdicts_of_the_whole_table(failed, name):
 
 @pytest.mark.parametrize("name", FAILING)
 def test_the_prediction_file_is_vlmevalkits_fail_text_included(failed, name):
+    """Upstream's files are shown with the score, and kept back where that is withheld."""
     both, _ = failed
     file = f"{both.assay.key}_{name}.xlsx"
+    if not both.assay.task(name)["metrics"]:
+        assert both.assay.files(name) == {}
+        return
     expected = content(both.peer_files(name)[file])
     assert content(both.assay.files(name)[file]) == expected
 
@@ -73,7 +77,6 @@ def test_the_score_is_vlmevalkits_on_the_remaining_rows_or_withheld(failed, name
     gone = _reasons(reasons, name)
     kept = {k: v for k, v in samples["verdicts"].items() if k not in gone}
     if kept != samples["verdicts_of_remaining"]:
-        assert name == "OCRVQA_TESTCORE"
         assert both.assay.task(name)["metrics"] == []
         return
     tables = {

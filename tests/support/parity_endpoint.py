@@ -59,15 +59,16 @@ class ParityEndpoint:
         return {tag: found[tag] for tag in sorted(found) if tag.startswith(prefix)}
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Looks the row up by its tag; says 404 to what belongs to no row."""
+        """Looks the row up by its tag; a request about no row is answered and not counted."""
         who = request.match_info["who"]
         body = json.loads(await request.read())
-        self.requests[who] += 1
         kept = _with_digests(body)
         # Options are awkward on purpose: only the last tag in the text is the question's.
         tags = _TAG.findall(json.dumps(kept, ensure_ascii=False))
-        if not tags or tags[-1] not in self.replies:
-            return web.json_response({"error": "no such row"}, status=404)
+        if not tags:
+            # A client that asks whether anybody is there asks about no row.
+            return web.json_response(_completion(str(body["model"]), "Yes."))
+        self.requests[who] += 1
         if kept not in self.bodies[who][tags[-1]]:
             self.bodies[who][tags[-1]].append(kept)
         reply = self.replies[tags[-1]]
