@@ -24,19 +24,38 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 COUNT = 2000
 KILLS = 20
 IN_FLIGHT = 16
-ROLES = ("infer", "aggregator", "infer", "aggregator", "scorer")
+SCORER_KILLS = 3
+SPACING = 80
+"""Requests between two kills."""
 
 
-def _kill_now_and_then(run_dir, dice, stub, ended, kills):
-    """SIGKILLs one process after the other; notes what may have to be asked again for it."""
-    while len(kills) < KILLS and not ended.is_set():
-        role = dice.choice(ROLES)
+def _kill_as_it_goes(run_dir, dice, stub, ended, kills):
+    """SIGKILLs worker or aggregator every few dozen answers, then the scorer whenever one is there.
+
+    Kills are spread over the answers and not over the clock: on a slow machine too every process comes
+    back and gets something done before it is shot again.
+    """
+    for _ in range(KILLS - SCORER_KILLS):
+        _wait_for(lambda seen=stub.requests: stub.requests - seen >= SPACING, ended)
+        _kill_one(run_dir, dice.choice(("infer", "aggregator")), dice, stub, kills)
+    for _ in range(SCORER_KILLS):
+        _wait_for(lambda: processes_of(run_dir, "scorer"), ended)
+        _kill_one(run_dir, "scorer", dice, stub, kills)
+
+
+def _kill_one(run_dir, role, dice, stub, kills):
+    while True:
         pids = processes_of(run_dir, role)
-        if pids:
-            in_flight = stub.in_flight
-            if kill(dice.choice(pids)):
-                kills.append((role, in_flight))
-        ended.wait(dice.uniform(0.1, 0.8))
+        in_flight = stub.in_flight
+        if pids and kill(dice.choice(pids)):
+            kills.append((role, in_flight))
+            return
+        time.sleep(0.01)
+
+
+def _wait_for(condition, ended):
+    while not ended.is_set() and not condition():
+        ended.wait(0.01)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ def disturbed(desk, stub, tmp_path):
     run_dir, kills, ended = tmp_path / "run", [], threading.Event()
     process = user.start("run", user.file, "--run-dir", run_dir)
     fire = (run_dir, random.Random(7), stub, ended, kills)
-    killer = threading.Thread(target=_kill_now_and_then, args=fire)
+    killer = threading.Thread(target=_kill_as_it_goes, args=fire)
     killer.start()
     began = time.monotonic()
     _, err = process.communicate(timeout=300)

@@ -184,7 +184,13 @@ class LeaseBook:
         self._observe(count)
 
     def see(self, worker: str) -> None:
-        """Notes that a worker is alive."""
+        """Notes that a worker is alive; one that sits in its seat now, the former is not.
+
+        A worker's id may name its seat (`<seat>#<incarnation>`): what the seat's former worker held is
+        handed out at once instead of when its leases end.
+        """
+        if worker not in self._seen:
+            self._supersede(worker)
         self._seen[worker] = self._clock()
 
     def forget(self, worker: str) -> None:
@@ -216,6 +222,18 @@ class LeaseBook:
         if self._waits_for_announcements():
             ends.append(self._grace_end)
         return min(ends, default=None)
+
+    def _supersede(self, worker: str) -> None:
+        seat = worker.rpartition("#")[0]
+        if not seat:
+            return
+        former = {lease.worker for lease in self._leases.values()}
+        former |= self._expected | set(self._seen)
+        for other in former:
+            if other != worker and other.rpartition("#")[0] == seat:
+                held = [k for k, v in self._leases.items() if v.worker == other]
+                self.release(other, held)
+                self.forget(other)
 
     def _waits_for_announcements(self) -> bool:
         return bool(self._expected) and self._clock() < self._grace_end

@@ -119,7 +119,7 @@ class Launch:
             aggregator=self.aggregator_address,
             run_id=self.folder.run_id,
             queue=model.key,
-            worker_id=f"{model.key}-{randomness.token_hex(4)}",
+            worker_id=f"{model.key}#{randomness.token_hex(4)}",
             model=asdict(model),
             api_key=self.keys.get(model.key, SecretStr("EMPTY")),
         )

@@ -21,7 +21,7 @@ class InferConfig(ProcessConfig):
     queue: str
     """The queue to draw from: the model's key."""
     worker_id: str
-    """Unique per process."""
+    """Unique per process; `<seat>#<incarnation>` where a seat never has two workers at once."""
     model: dict[str, Any] = Field(description="assay.domain.run.Model as JSON")
     api_key: SecretStr = SecretStr("EMPTY")
     """Sent to the endpoint; `EMPTY` is what VLMEvalKit sends when none is given."""
