@@ -105,16 +105,16 @@ class _Watcher(threading.Thread):
         except psutil.NoSuchProcess:
             return
         for process in alive:
-            if process.pid in self.handles:
-                continue
             try:
                 line = process.cmdline()
                 begun = process.create_time()
             except psutil.Error:
                 continue
             module = line[line.index("-m") + 1] if "-m" in line[:-1] else ""
-            self.handles[process.pid] = process
-            self.found[process.pid] = Watched(module, begun)
+            self.handles.setdefault(process.pid, process)
+            seen = self.found.setdefault(process.pid, Watched(module, begun))
+            # A child bears its parent's name until it has become its own program.
+            seen.module = module or seen.module
 
     def _look(self, pid: int) -> None:
         try:

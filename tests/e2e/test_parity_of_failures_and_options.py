@@ -8,7 +8,11 @@ from support.awkward_tsvs import awkward_dataset, with_failures
 from support.parity import PARAMETERS, content, run_both
 from support.parity_endpoint import parity_endpoint
 
-pytestmark = [pytest.mark.e2e, pytest.mark.peer, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.peer,
+    pytest.mark.timeout(600),
+]
 
 FAILING = ("SEEDBench_IMG", "POPE", "ChartQA_TEST", "TextVQA_VAL", "OCRVQA_TESTCORE")
 

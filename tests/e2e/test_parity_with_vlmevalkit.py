@@ -8,7 +8,11 @@ from support.awkward_tsvs import awkward_dataset
 from support.parity import Both, content, run_both
 from support.parity_endpoint import parity_endpoint
 
-pytestmark = [pytest.mark.e2e, pytest.mark.peer, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.peer,
+    pytest.mark.timeout(600),
+]
 
 FAMILIES = {
     "SEEDBench_IMG": "multiple choice",

@@ -17,11 +17,17 @@ from pathlib import Path
 
 import openpyxl
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from support.awkward_tsvs import AwkwardDataset
 from support.parity_endpoint import ParityEndpoint
-from support.peer_environment import PeerRun, run_peer
+from support.peer_environment import (
+    PeerRun,
+    PeerUnavailableError,
+    peer_python,
+    run_peer,
+)
 
 SERVED = "org/My.Model-7B"
 PARAMETERS = {"temperature": 0.0, "img_size": -1, "max_tokens": 64, "top_p": 0.5}
@@ -114,7 +120,14 @@ def run_both(
     limit: int | None = None,
     failures: bool = False,
 ) -> Both:
-    """The peer first, then Assay; each with its own pictures and its own address."""
+    """The peer first, then Assay; each with its own pictures and its own address.
+
+    Where the peer cannot be installed the test is skipped, with the reason.
+    """
+    try:
+        peer_python()
+    except PeerUnavailableError as error:
+        pytest.skip(str(error))
     lmu_data = folder / "lmu"
     lmu_data.mkdir(parents=True)
     paths = {made.name: made.write(lmu_data) for made in datasets}

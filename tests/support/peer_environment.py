@@ -35,11 +35,15 @@ class PeerRun:
         return sorted((self.folder / model).glob(f"{model}_{dataset}*"))
 
 
+class PeerUnavailableError(Exception):
+    """The peer's environment cannot be made on this machine; the message says why."""
+
+
 def peer_python() -> Path:
     """The peer's interpreter; makes its environment when there is none.
 
     Raises:
-        subprocess.CalledProcessError: pip could not install the locked requirements.
+        PeerUnavailableError: pip could not install the locked requirements.
     """
     digest = hashlib.sha256(
         b"".join(lock.read_bytes() for lock in _LOCKS) + sys.version.encode()
@@ -58,11 +62,19 @@ def peer_python() -> Path:
 def _make(place: Path) -> None:
     """A venv is tied to its path, so it is made in place; `complete` is written last."""
     shutil.rmtree(place, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    pip = [str(place / "bin/python"), "-m", "pip", "install", "-q"]
-    pip += ["--disable-pip-version-check", "--require-hashes"]
-    subprocess.run([*pip, "-r", str(_LOCKS[0])], check=True)
-    subprocess.run([*pip, "--no-deps", "-r", str(_LOCKS[1])], check=True)
+    python = str(place / "bin/python")
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    for command in (
+        [sys.executable, "-m", "venv", str(place)],
+        [*pip, "--require-hashes", "-r", str(_LOCKS[0])],
+        [*pip, "--require-hashes", "--no-deps", "-r", str(_LOCKS[1])],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:]
+            raise PeerUnavailableError(
+                f"cannot make VLMEvalKit's environment in {place}: {' '.join(said)}"
+            )
     (place / "complete").touch()
 
 
@@ -94,6 +106,7 @@ def run_peer(
         timeout: seconds for the whole run.
 
     Raises:
+        PeerUnavailableError: there is no environment to run it in.
         RuntimeError: the peer failed; the message holds the end of what it said.
     """
     folder.mkdir(parents=True, exist_ok=True)
