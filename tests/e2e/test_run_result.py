@@ -29,6 +29,20 @@ def test_a_run_leaves_report_tables_and_upstreams_files(desk, stub, tmp_path):
     assert set(stub.asked.values()) == {1}
 
 
+def test_mode_infer_leaves_predictions_and_no_score(desk, tmp_path):
+    run_dir = tmp_path / "run"
+    done = desk(count=12, eval_config={"mode": "infer"}).run(run_dir)
+    assert done.returncode == 0, done.stderr
+    task = report(run_dir)["tasks"][0]
+    assert (task["state"], task["metrics"]) == ("COMPLETE", [])
+    assert "mode infer" in task["withheld"]
+    assert task["files"] == [f"{MODEL}/{MODEL}_{DATASET}.xlsx"]
+    assert (run_dir / task["files"][0]).exists()
+    table = pq.read_table(run_dir / task["samples"])
+    assert set(table["state"].to_pylist()) == {"PREDICTED"}
+    assert set(table["score"].to_pylist()) == {None}
+
+
 def test_the_folder_holds_what_the_report_names(desk, tmp_path):
     run_dir = tmp_path / "run"
     assert desk(count=8).run(run_dir).returncode == 0

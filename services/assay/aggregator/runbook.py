@@ -212,7 +212,7 @@ class RunBook:
 
     async def publish_score(self, task: Task) -> None:
         """Puts a task's score where a person looks for it."""
-        score, withheld = task.score, bool(task.withheld)
+        score, withheld = task.score, task.hides_files
         if score is not None:
             await self.means.block(
                 lambda: scores.publish(

@@ -24,7 +24,7 @@ from assay.aggregator.tasks import Task
 from assay.domain.completion import Completion, Failure
 from assay.domain.errors import LeaseLostError, PermanentError, ScorerError
 from assay.domain.identity import canonical_digest
-from assay.domain.run import Run
+from assay.domain.run import Mode, Run
 from assay.domain.sample import UnscoredReason
 from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
 from assay.store import keys
@@ -74,6 +74,7 @@ class ScoringSession:
             total=self._opened.ledger.total,
             limit=self._run.limit or 0,
             prepared_digest=manifest.digest,
+            predictions_only=self._run.mode is Mode.INFER,
         )
 
     async def table(self) -> AsyncIterator[tuple[bytes, bool]]:
@@ -124,7 +125,8 @@ class ScoringSession:
             raise LeaseLostError(
                 f"cannot keep the score of {self.task.id}: it is outdated"
             )
-        if outcome.scored + outcome.unscored != ledger.total:
+        judged = 0 if self._run.mode is Mode.INFER else ledger.total - outcome.unscored
+        if outcome.scored != judged:
             raise PermanentError(
                 f"cannot keep the score of {self.task.id}: {outcome.scored} scored and"
                 f" {outcome.unscored} unscored of {ledger.total}"
@@ -152,6 +154,7 @@ class ScoringSession:
         digest = canonical_digest(
             {
                 "judge": self._run.judge,
+                "mode": self._run.mode.value,
                 "dataset": manifest.digest,
                 "input": self._input.hexdigest(),
                 "versions": dict(outcome.provenance),

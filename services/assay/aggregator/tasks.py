@@ -75,6 +75,12 @@ class Task:
             )
         return self.score.withheld
 
+    @property
+    def hides_files(self) -> bool:
+        """Whether upstream's files are kept back: they would show a score that is withheld."""
+        below = self.state is TaskState.BELOW_COVERAGE
+        return below and self.run.mode is not Mode.INFER
+
     def _good(self) -> int:
         """Samples that count for coverage: with a verdict, or with an answer where none is wanted."""
         if self.run.mode is Mode.INFER and self.opened is not None:
@@ -136,7 +142,7 @@ class Task:
             message=self.failure,
             files=()
             if score is None
-            else score.published(self.id, withheld=bool(withheld)),
+            else score.published(self.id, withheld=self.hides_files),
             samples=f"samples/{self.id}.parquet" if score else "",
             prepared_digest=manifest.digest if manifest else "",
             source_digest=manifest.source_digest if manifest else "",

@@ -234,7 +234,7 @@ class _Plan:
     # Scorers
 
     def _scorers(self) -> Iterator[Action]:
-        if self._run.mode is Mode.INFER or not self._listening:
+        if not self._listening:
             return
         busy = [
             s
@@ -260,18 +260,13 @@ class _Plan:
             return
         reasons: dict[str, None] = {}
         for task in self._tasks.values():
-            if self._ended(task):
+            if task.state.ended:
                 continue
             reason = self._given_up(task)
             if not reason:
                 return
             reasons[reason] = None
         yield FinishRun("; ".join(reasons))
-
-    def _ended(self, task: TaskSnapshot) -> bool:
-        if self._run.mode is Mode.INFER and task.state is TaskState.INFERRED:
-            return True
-        return task.state.ended
 
     def _given_up(self, task: TaskSnapshot) -> str:
         """Why nothing more will come of a task in this run; empty: something may."""

@@ -28,13 +28,13 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
 
         return Registration("assay.v1.WorkerService", add)
 
-    async def Describe(  # noqa: N802 - the method's name in the contract
+    async def Describe(
         self, _request: worker_pb2.DescribeRequest, _context: Any
     ) -> worker_pb2.WorkerView:
         """Says what the worker is doing now."""
         return self._view()
 
-    async def Drain(  # noqa: N802 - the method's name in the contract
+    async def Drain(
         self, _request: worker_pb2.DrainRequest, _context: Any
     ) -> worker_pb2.WorkerView:
         """Makes the worker finish what is in flight and leave."""

@@ -30,6 +30,7 @@ class ScoreHead:
         judge: `exact_matching` or the judge's name.
         total: rows of the task.
         limit: the first N rows of the dataset; 0: all.
+        predictions_only: nothing is to be scored, only tables and the prediction file are wanted.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class ScoreHead:
     total: int
     limit: int
     prepared_digest: str
+    predictions_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class ScoreSession:
             total=head.total,
             limit=head.limit,
             prepared_digest=head.prepared_digest,
+            predictions_only=head.predictions_only,
         )
 
     async def inputs(self) -> AsyncIterator[bytes | ScorePrediction]:

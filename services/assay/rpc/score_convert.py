@@ -17,6 +17,7 @@ def head_to_proto(head: ScoreHead) -> score_pb2.ScoreInputHead:
         total=head.total,
         limit=head.limit,
         prepared_digest=head.prepared_digest,
+        predictions_only=head.predictions_only,
     )
 
 

@@ -65,7 +65,7 @@ class Supervisor:
         self, session: ScoreSession, spool: Spool, head: ScoreHead
     ) -> None:
         predictions = await _receive(session, spool, head)
-        listener = Listener(predictions)
+        listener = Listener(predictions, predictions_only=head.predictions_only)
         result = await self._run_child(spool, head, listener)
         samples = await asyncio.to_thread(sample_table, listener.verdicts)
         timing = await asyncio.to_thread(timing_table, predictions)
@@ -92,6 +92,7 @@ class Supervisor:
             "model": head.model,
             "judge": head.judge,
             "limit": head.limit,
+            "predictions_only": head.predictions_only,
         }
         job = SealedJob(
             module=CHILD_MODULE,

@@ -24,8 +24,11 @@ class Listener:
     failed keeps that reason whatever the child says.
     """
 
-    def __init__(self, predictions: Sequence[ScorePrediction]) -> None:
+    def __init__(
+        self, predictions: Sequence[ScorePrediction], *, predictions_only: bool = False
+    ) -> None:
         self._predictions = predictions
+        self._judged = SampleState.PREDICTED if predictions_only else SampleState.SCORED
         self._verdicts: list[Verdict] = []
         self._done: Mapping[str, Any] | None = None
 
@@ -60,12 +63,12 @@ class Listener:
         reason = failure.reason if failure else UnscoredReason(told) if told else None
         return Verdict(
             sample_id=prediction.sample_id,
-            state=SampleState.UNSCORED if reason else SampleState.SCORED,
+            state=SampleState.UNSCORED if reason else self._judged,
             reason=reason,
             prediction=prediction.completion.text,
             target=_text(target, _CELL_LIMIT),
             extracted=None if reason else _text(extracted, _CELL_LIMIT),
-            score=None if reason else _finite(score),
+            score=None if reason or score is None else _finite(score),
             category=_text(category, _CELL_LIMIT),
         )
 
@@ -104,7 +107,7 @@ class Listener:
                 f"the scoring child said something odd: {error}"
             ) from error
         return ScoreOutcome(
-            scored=len(verdicts) - tally.total(),
+            scored=sum(v.state is SampleState.SCORED for v in verdicts),
             unscored=tally.total(),
             unscored_by_reason=dict(sorted(tally.items())),
             metrics=metrics,

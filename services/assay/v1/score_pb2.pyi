@@ -171,7 +171,7 @@ class ScoreResult(_message.Message):
     WITHHELD_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     scored_count: _builtins.int
-    """REQUIRED. scored + unscored = the task's total."""
+    """REQUIRED. scored + unscored = the task's total, unless only predictions were wanted."""
     unscored_count: _builtins.int
     withheld: _builtins.str
     """OPTIONAL. Why there are no metrics; empty: there are."""
@@ -271,6 +271,7 @@ class ScoreInputHead(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     PREPARED_DIGEST_FIELD_NUMBER: _builtins.int
+    PREDICTIONS_ONLY_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """REQUIRED."""
     model: _builtins.str
@@ -283,6 +284,10 @@ class ScoreInputHead(_message.Message):
     """OPTIONAL. The first N rows of the dataset; zero: all."""
     prepared_digest: _builtins.str
     """REQUIRED. Prepared dataset."""
+    predictions_only: _builtins.bool
+    """OPTIONAL. True: only tables and the prediction file are wanted (mode infer): scored_count is zero,
+    and metrics are empty.
+    """
     def __init__(
         self,
         *,
@@ -292,10 +297,11 @@ class ScoreInputHead(_message.Message):
         total: _builtins.int = ...,
         limit: _builtins.int = ...,
         prepared_digest: _builtins.str = ...,
+        predictions_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "judge", b"judge", "limit", b"limit", "model", b"model", "prepared_digest", b"prepared_digest", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "judge", b"judge", "limit", b"limit", "model", b"model", "predictions_only", b"predictions_only", "prepared_digest", b"prepared_digest", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,8 +2,8 @@
 
 The scorer's supervisor runs it as `SealedJob(module="assay.vlmevalkit.scoring", ...)`. Its folder holds
 `lmu/<dataset>.tsv` and `predictions.jsonl` (one `{"id", "text" | "reason"}` per row); the document on
-standard input is `{"dataset", "model", "judge", "limit"}`. It answers with lines: `rows` in dataset
-order, then `done`, or `error`. Files to publish are moved into `out/`.
+standard input is `{"dataset", "model", "judge", "limit", "predictions_only"}`. It answers with lines:
+`rows` in dataset order, then `done`, or `error`. Files to publish are moved into `out/`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ def main() -> None:
             limit=document["limit"],
             answers=list(_answers(Path("predictions.jsonl"))),
         )
-        _tell(outlet, scoring_passes.score(task, Path()), versions)
+        wanted = (
+            scoring_passes.collect
+            if document.get("predictions_only")
+            else scoring_passes.score
+        )
+        _tell(outlet, wanted(task, Path()), versions)
     except AssayError as error:
         outlet.send({"error": {"message": error.message, "cure": error.cure}})
 

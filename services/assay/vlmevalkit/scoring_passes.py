@@ -103,6 +103,35 @@ def score(task: ScoringTask, workdir: Path) -> Scored:
     return _aggregate(task, workdir, whole, reasons, verdicts)
 
 
+def collect(task: ScoringTask, workdir: Path) -> Scored:
+    """Writes the prediction file and the sample table of `task`; nothing is evaluated.
+
+    Raises:
+        ScorerError: the table does not fit the answers.
+    """
+    folder = workdir / "verdict"
+    folder.mkdir(parents=True)
+    dataset = _build(task)
+    table = dataset.data.copy()
+    path = folder / f"{task.model}_{task.dataset}.xlsx"
+    _write_predictions(dataset, task.answers, path)
+    targets = _cells(table, ("answer",))
+    categories = _cells(table, _CATEGORY_COLUMNS)
+    verdicts = [
+        Verdict(
+            sample_id=answer.sample_id,
+            state=SampleState.UNSCORED if answer.reason else SampleState.PREDICTED,
+            reason=answer.reason,
+            prediction=answer.text,
+            target=targets[row],
+            category=categories[row],
+        )
+        for row, answer in enumerate(task.answers)
+    ]
+    why = "mode infer: predictions were made, nothing was scored"
+    return Scored(verdicts=verdicts, metrics=[], withheld=why, files=[path])
+
+
 def _aggregate(
     task: ScoringTask,
     workdir: Path,
