@@ -68,7 +68,10 @@ class Listener:
             prediction=prediction.completion.text,
             target=_text(target, _CELL_LIMIT),
             extracted=None if reason else _text(extracted, _CELL_LIMIT),
-            score=None if reason or score is None else _finite(score),
+            # A missing score is an error unless none was wanted.
+            score=_finite(score)
+            if not reason and self._judged is SampleState.SCORED
+            else None,
             category=_text(category, _CELL_LIMIT),
         )
 
