@@ -83,7 +83,7 @@ async def test_it_exits_0_when_the_queue_is_closed(tmp_path: Path) -> None:
     assert "sk-not-for-logs" not in log.read_text()
 
 
-async def test_sigterm_drains_it(tmp_path: Path) -> None:
+async def test_sigterm_drains_the_worker(tmp_path: Path) -> None:
     work = Work.of(200)
     async with (
         chat_endpoint() as endpoint,

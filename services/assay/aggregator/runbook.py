@@ -10,10 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
 import structlog
 
-from assay.aggregator import scores
+from assay.aggregator import pins, scores
 from assay.aggregator.changes import Changes
 from assay.aggregator.committer import Committer, Track
 from assay.aggregator.endpoints import EndpointBoard
@@ -23,25 +22,20 @@ from assay.aggregator.means import Means
 from assay.aggregator.progress import queue_snapshot, run_state, task_snapshot
 from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
 from assay.aggregator.tasks import OpenTask, Task
-from assay.domain.errors import AssayError, ConflictError, CorruptError, NotFoundError
+from assay.domain.errors import AssayError, NotFoundError
 from assay.domain.identity import task_digest
 from assay.domain.lease import QueueState
 from assay.domain.run import Run
 from assay.domain.sample import UnscoredReason
 from assay.domain.snapshot import RunSnapshot
 from assay.domain.task import TaskId
-from assay.store import keys
 from assay.store.prepared import PreparedDataset
-from assay.store.spec import PinnedSpec, decode_pinned, encode_pinned
+from assay.store.spec import PinnedSpec
 
 _REANNOUNCE_SECONDS = 5.0
 """How long a restarted aggregator waits for workers that wrote lately to say what they hold."""
 
 _log = structlog.get_logger(__name__)
-
-
-class _PinnedDataset(msgspec.Struct):
-    prepared_digest: str
 
 
 class RunBook:
@@ -92,7 +86,7 @@ class RunBook:
             CorruptError: the run's own files cannot be read.
             StoreUnavailableError, StoreFullError: as the store says.
         """
-        self._pinned = await self.means.block(self._read_spec)
+        self._pinned = await self.means.block(pins.read_spec, self.means)
         await self._begin_epoch(retry=False)
         if self._pinned is None:
             return
@@ -101,8 +95,7 @@ class RunBook:
 
     async def accept(self, pinned: PinnedSpec) -> None:
         """Pins the run's spec and makes its tasks."""
-        key = keys.spec(self.means.run_id)
-        await self.means.block(self.means.store.put, key, encode_pinned(pinned))
+        await self.means.block(pins.pin_spec, self.means, pinned)
         self._pinned = pinned
         self._add_tasks(pinned.run)
 
@@ -260,7 +253,7 @@ class RunBook:
         """Opens every task whose dataset is pinned; all are replayed before anything is handed out."""
         pinned = []
         for task in self.tasks.values():
-            digest = await self.means.block(self._pinned_digest, task.id)
+            digest = await self.means.block(pins.dataset_of, self.means, task.id)
             if digest:
                 await self._open_task(task, digest)
                 pinned.append(task)
@@ -272,7 +265,7 @@ class RunBook:
         prepared = await means.block(
             PreparedDataset.open, means.store, task.id.dataset, digest
         )
-        await means.block(self._pin_dataset, task.id, digest)
+        await means.block(pins.pin_dataset, means, task.id, digest)
         total = min(len(prepared.sample_ids), run.limit or len(prepared.sample_ids))
         barred = dict.fromkeys(prepared.invalid, UnscoredReason.PICTURE_INVALID)
         ledger = Ledger(total, barred, self.epoch.retry_epoch)
@@ -357,42 +350,6 @@ class RunBook:
         for task_id in _task_ids(self._pinned):
             self.tasks[task_id] = Task(task_id, run, models[task_id.model])
         self.boards = {model.key: EndpointBoard() for model in run.models}
-
-    def _read_spec(self) -> PinnedSpec | None:
-        key = keys.spec(self.means.run_id)
-        try:
-            return decode_pinned(self.means.store.get(key), key)
-        except NotFoundError:
-            return None
-
-    def _pinned_digest(self, task_id: TaskId) -> str:
-        key = keys.task(self.means.run_id, task_id, "task.json")
-        try:
-            data = self.means.store.get(key)
-            return msgspec.json.decode(data, type=_PinnedDataset).prepared_digest
-        except NotFoundError:
-            return ""
-        except msgspec.MsgspecError as error:
-            raise CorruptError(
-                f"cannot read {key}: {error}",
-                cure="restore it from a copy, or start a new run",
-            ) from error
-
-    def _pin_dataset(self, task_id: TaskId, digest: str) -> None:
-        present = self._pinned_digest(task_id)
-        if present and present != digest:
-            raise dataset_changed(task_id, present, digest)
-        if not present:
-            key = keys.task(self.means.run_id, task_id, "task.json")
-            self.means.store.put(key, msgspec.json.encode(_PinnedDataset(digest)))
-
-
-def dataset_changed(task_id: TaskId, present: str, other: str) -> ConflictError:
-    """The error of a dataset that is not the one its task began with."""
-    return ConflictError(
-        f"cannot go on with {task_id}: its dataset was {present[:12]} and is {other[:12]} now",
-        cure="start a new run, or bring back the dataset's file it was started with",
-    )
 
 
 def _task_ids(pinned: PinnedSpec | None) -> list[TaskId]:

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 
 import structlog
 
+from assay.aggregator.pins import dataset_changed
 from assay.aggregator.progress import run_state
-from assay.aggregator.runbook import RunBook, dataset_changed
+from assay.aggregator.runbook import RunBook
 from assay.aggregator.tasks import Task
 from assay.domain.errors import ConflictError, NotFoundError
 from assay.domain.identity import spec_digest

@@ -46,7 +46,7 @@ def test_evalscopes_documented_local_class_is_refused_because_those_come_later()
     assert not caught.value.more
 
 
-def test_defaults_are_upstreams():
+def test_defaults_are_those_of_upstream():
     model = resolved(changed()).run.models[0]
     assert (model.nproc, model.endpoint.retry, model.endpoint.timeout) == (4, 6, 300.0)
     assert (model.decoding.temperature, model.decoding.max_tokens) == (0.0, 2048)

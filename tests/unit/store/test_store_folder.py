@@ -96,7 +96,7 @@ def test_a_file_is_moved_in(store, tmp_path):
     assert not source.exists()
 
 
-def test_delete_is_idempotent(store):
+def test_deleting_twice_is_no_error(store):
     store.put("blobs/x", b"")
     store.delete("blobs/x")
     store.delete("blobs/x")

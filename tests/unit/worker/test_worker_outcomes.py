@@ -103,7 +103,7 @@ def test_a_servers_words_are_cut_to_500_characters() -> None:
         (504, UnscoredReason.SERVER_ERROR, False),
     ],
 )
-def test_transient_statuses(
+def test_transient_statuses_are_tried_again(
     status: int,
     reason: UnscoredReason,
     overloaded: bool,  # noqa: FBT001
