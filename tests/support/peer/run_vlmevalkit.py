@@ -14,7 +14,6 @@ import importlib.machinery
 import json
 import random
 import resource
-import shutil
 import sys
 import time
 import types
@@ -159,62 +158,47 @@ def verdicts(name, table):
     return {str(k): v for k, v in zip(data["index"], hits, strict=True)}
 
 
-RAW = {}
-
-
 def run_dataset(name, model, model_name, job, folder):
     """Inference and scoring of one dataset; returns what the caller measures."""
-    from vlmeval import inference
     from vlmeval.dataset import build_dataset
+    from vlmeval.inference import infer_data_job
 
     begun, cpu = time.monotonic(), time.process_time()
     dataset = build_dataset(name)
     loaded = time.monotonic()
-    inner = inference.infer_data
-
-    def watched(*args, **kwargs):
-        # The raw answers, before the xlsx round trip: evaluate_remaining needs them.
-        result = inner(*args, **kwargs)
-        RAW[name] = {k: str(v) for k, v in inference.load(kwargs["out_file"]).items()}
-        return result
-
-    inference.infer_data = watched
-    try:
-        inference.infer_data_job(
-            model,
-            work_dir=str(folder),
-            model_name=model_name,
-            dataset=dataset,
-            verbose=False,
-            api_nproc=job["nproc"],
-            limit=job["limit"],
-        )
-    finally:
-        inference.infer_data = inner
+    infer_data_job(
+        model,
+        work_dir=str(folder),
+        model_name=model_name,
+        dataset=dataset,
+        verbose=False,
+        api_nproc=job["nproc"],
+        limit=job["limit"],
+    )
     inferred, infer_cpu = time.monotonic(), time.process_time() - cpu
-    table = folder / f"{model_name}_{name}.xlsx"
-    top = folder.parent
-    # evaluate() of some families rewrites the prediction file: keep the one inference wrote.
-    shutil.copyfile(table, top / f"{name}.predictions.xlsx")
+    # Inference leaves the answers in dataset.data as they came, before the xlsx round trip.
+    data = dataset.data
+    said = {
+        "predictions": {
+            str(k): v for k, v in zip(data["index"], data["prediction"], strict=True)
+        }
+    }
+    table, top = folder / f"{model_name}_{name}.xlsx", folder.parent
     if job["drop_failed"]:
-        evaluate_remaining(dataset, table, top / "remaining" / model_name)
-    if job.get("evaluate", True):
-        evaluate(dataset, table)
+        rest = top / "remaining" / model_name
+        evaluate_remaining(dataset, table, rest)
+        said["verdicts_of_remaining"] = verdicts(name, rest / table.name)
+    scoring = time.monotonic()
+    evaluate(dataset, table)
     ended = time.monotonic()
-    raw = {str(k): v for k, v in RAW[name].items()}
-    said = {"predictions": raw}
-    if job.get("evaluate", True):
-        said["verdicts"] = verdicts(name, table)
-    if job["drop_failed"]:
-        rest = top / "remaining" / model_name / table.name
-        said["verdicts_of_remaining"] = verdicts(name, rest)
+    said["verdicts"] = verdicts(name, table)
     (top / f"{name}.samples.json").write_text(json.dumps(said))
     return {
-        "rows": len(RAW[name]),
+        "rows": len(data),
         "load_seconds": loaded - begun,
         "infer_seconds": inferred - loaded,
         "infer_cpu_seconds": infer_cpu,
-        "score_seconds": ended - inferred,
+        "score_seconds": ended - scoring,
     }
 
 
