@@ -112,7 +112,7 @@ class LeaseBook:
     def open(self, task: TaskId, total: int, is_open: Callable[[int], bool]) -> None:
         """Adds a task, or looks at all its samples again after a retry; leases stay as they are."""
         pool = self._pools.setdefault(task, _Pool(total, is_open))
-        pool.cursor, pool.returned = 0, []
+        pool.is_open, pool.cursor, pool.returned = is_open, 0, []
 
     def leased_count(self, task: TaskId) -> int:
         """Samples of a task that somebody holds."""

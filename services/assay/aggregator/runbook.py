@@ -120,7 +120,6 @@ class RunBook:
         """Begins an epoch in which the errors of all former ones count for nothing."""
         await self.stop_writers()
         await self._begin_epoch(retry=True)
-        self._queues.clear()
         await self._attach_all()
 
     async def stop_writers(self) -> None:

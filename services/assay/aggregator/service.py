@@ -45,11 +45,14 @@ class AggregatorService:
         Raises:
             NotFoundError: it is not.
         """
+        self._check_name(run_id)
+        _ = self._book.pinned
+
+    def _check_name(self, run_id: str) -> None:
         if run_id != self._book.means.run_id:
             raise NotFoundError(
                 f"cannot find run {run_id}: this aggregator serves {self._book.means.run_id}"
             )
-        _ = self._book.pinned
 
     async def open(self, run_id: str, spec_json: bytes) -> RunSnapshot:
         """Accepts the run, or recognises it.
@@ -59,6 +62,7 @@ class AggregatorService:
             ConfigError: the spec cannot be read.
             NotFoundError: this aggregator serves another run.
         """
+        self._check_name(run_id)
         book, run = self._book, decode_run(spec_json)
         digest = spec_digest(run)
         async with self._lock:
@@ -68,7 +72,6 @@ class AggregatorService:
                 )
                 await book.accept(pinned)
                 _log.info("run opened", run_id=run_id, tasks=len(book.tasks))
-            self.check(run_id)
             if book.pinned.spec_digest != digest:
                 raise ConflictError(
                     f"cannot open run {run_id}: it is here with another spec",

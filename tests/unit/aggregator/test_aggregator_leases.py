@@ -162,3 +162,9 @@ def test_samples_given_back_before_delivery_are_free(desk):
     desk.lease()
     desk.book.give_back("1-0", [2, 3])
     assert desk.lease("v") == [2, 3, 4, 5]
+
+
+def test_a_task_opened_again_is_asked_of_its_new_ledger_and_leases_stay(desk):
+    assert desk.lease("w", 2) == [0, 1]
+    desk.book.open(TASK, 100, {1, 2}.__contains__)
+    assert desk.lease("v") == [2]
