@@ -87,6 +87,10 @@ def install() -> None:
     from vlmeval.smp import file as files  # noqa: PLC0415
     from vlmeval.utils import mp_util  # noqa: PLC0415
 
+    from assay.vlmevalkit.scoring_sheets import (  # noqa: PLC0415 - openpyxl, as above
+        read_string_table,
+    )
+
     _replace(mp_util.track_progress_rich, _track)
     _replace(files.load, _loading(files.load))
     _replace(files.dump, _dumping(files.dump))
@@ -102,24 +106,6 @@ def install() -> None:
         pools = getattr(module, "mp", None)
         if isinstance(pools, ModuleType) and pools.__name__ == "multiprocessing":
             module.mp = _SerialProcessing()  # type: ignore[attr-defined]
-
-
-def read_string_table(source: Any) -> list[str]:
-    """What openpyxl does to read an xlsx file's texts, but faster where a text has no formatting."""
-    from openpyxl.cell.text import Text  # noqa: PLC0415 - as above
-    from openpyxl.xml.functions import iterparse  # noqa: PLC0415
-
-    strings = []
-    for _, node in iterparse(source):
-        if not node.tag.endswith("}si"):
-            continue
-        if len(node) == 1 and node[0].tag.endswith("}t") and not len(node[0]):
-            text = node[0].text or ""
-        else:
-            text = Text.from_tree(node).content
-        strings.append(text.replace("x005F_", ""))
-        node.clear()
-    return strings
 
 
 def _upstream_modules() -> list[ModuleType]:
@@ -246,8 +232,14 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _dumping(original: Callable[..., Any]) -> Callable[..., Any]:
+    from assay.vlmevalkit.scoring_sheets import write_table  # noqa: PLC0415 - openpyxl, slow
+
     def dump(data: Any, f: str, **kwargs: Any) -> Any:
-        return original(data, _redirected(f), **kwargs)
+        path = _redirected(f)
+        otherwise = partial(original, data, path, **kwargs)
+        if kwargs or not path.endswith(".xlsx"):
+            return otherwise()
+        return write_table(data, path, otherwise)
 
     return dump
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 
 import pandas as pd
 import pytest
-from openpyxl.reader.strings import read_string_table as slow_reader
 
 from assay.domain.sample import UnscoredReason
-from assay.vlmevalkit.scoring_recorder import read_string_table
 from support import scoring
 
 COUNT = 40
@@ -238,14 +235,3 @@ async def test_a_cell_that_is_code_runs_behind_the_seal_and_gets_nothing(tmp_pat
     columns["answer"][1] = f"[open('{secret}').read(), __import__('os').system('id')]"
     rows, _, _ = await scored(tmp_path, "ChartQA_TEST", columns, ["sk-secret"] * 4)
     assert rows[1][1] == 0.0
-
-
-def test_texts_of_a_workbook_are_read_as_openpyxl_reads_them():
-    source = (
-        b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-        b"<si><t>plain</t></si><si><t></t></si><si><t/></si><si/>"
-        b'<si><t xml:space="preserve"> kept </t></si><si><t>_x005F_x0001_</t></si>'
-        b"<si><r><t>rich</t></r><r><t>er</t></r></si>"
-        b"<si><t>a&amp;b\r\nc</t><rPh sb='0' eb='1'><t>x</t></rPh></si></sst>"
-    )
-    assert read_string_table(io.BytesIO(source)) == slow_reader(io.BytesIO(source))
