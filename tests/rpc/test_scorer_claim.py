@@ -59,6 +59,12 @@ async def stub(tmp_path):
     await server.stop(0)
 
 
+COLUMNS = [
+    *("sample_id", "state", "reason", "prediction", "target", "extracted", "score"),
+    "category",
+]
+
+
 def config(stub, **changes):
     settings = {
         "token": TOKEN,
@@ -81,6 +87,13 @@ async def test_a_scored_task_is_handed_in_whole(stub):
         "upstream/my_model_Own_acc.csv",
         "upstream/my_model_Own_exact_matching_result.xlsx",
     ]
+    assert handed.result.provenance["ms-vlmeval"] == "0.0.20"
+    assert handed.result.provenance["seal"].startswith("landlock-")
+
+
+async def test_a_result_counts_what_is_scored_and_what_is_not(stub):
+    assert await score(config(stub)) == ExitCode.OK
+    handed = stub.handed[0]
     assert (handed.result.scored_count, handed.result.unscored_count) == (7, 1)
     tally = handed.result.unscored_by_reason[0]
     assert tally.reason == common_pb2.UNSCORED_REASON_TIMEOUT
@@ -90,24 +103,13 @@ async def test_a_scored_task_is_handed_in_whole(stub):
         "kind 1": 1.0,
         "kind 2": 1.0,
     }
-    assert handed.result.provenance["ms-vlmeval"] == "0.0.20"
-    assert handed.result.provenance["seal"].startswith("landlock-")
 
 
 async def test_the_sample_table_holds_every_sample_in_order(stub):
     await score(config(stub))
     table = pq.read_table(io.BytesIO(stub.handed[0].files["samples.parquet"]))
     rows = table.to_pylist()
-    assert table.column_names == [
-        "sample_id",
-        "state",
-        "reason",
-        "prediction",
-        "target",
-        "extracted",
-        "score",
-        "category",
-    ]
+    assert table.column_names == COLUMNS
     assert [row["sample_id"] for row in rows] == [str(i) for i in range(COUNT)]
     assert list(rows[2].values()) == [
         *("2", "SCORED", None, "Answer: C", "C", "C", 1.0, "kind 2"),
