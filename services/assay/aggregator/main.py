@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -27,6 +28,7 @@ from assay.process.contract import ExitCode, announce_ready, load_config
 from assay.rpc.server import serve
 from assay.store.folder import FolderStore
 from assay.store.leadership import DeadlineLock, FlockLock, Leadership, this_process
+from assay.store.objects import ObjectStore
 from assay.telemetry.log import set_up_logging
 
 _STORE_THREADS = 8
@@ -34,7 +36,17 @@ _STORE_THREADS = 8
 _log = structlog.get_logger(__name__)
 
 
-def _leadership(config: AggregatorConfig) -> Leadership:
+def folder_store(config: AggregatorConfig) -> ObjectStore:
+    """The store that the config names."""
+    return FolderStore(config.store.cache, config.store.run_dir)
+
+
+def file_claim(config: AggregatorConfig) -> Leadership:
+    """The claim that the config names, not yet acquired.
+
+    Raises:
+        ConfigError: the store has no run.
+    """
     if config.store.run_dir is None:
         raise ConfigError(
             "store.run_dir", "an aggregator serves one run", "name the run's folder"
@@ -55,15 +67,18 @@ async def _renewing(leadership: Leadership, book: RunBook) -> None:
             if not book.lost.done():
                 book.lost.set_result(error)
             return
-        except TransientError as error:
+        except AssayError as error:
+            # The deadline stands: a later renewal may still come in time.
             _log.warning("cannot renew the claim", error=str(error))
 
 
-async def _serve(config: AggregatorConfig, leadership: Leadership) -> ExitCode:
+async def _serve(
+    config: AggregatorConfig, store: ObjectStore, leadership: Leadership
+) -> ExitCode:
     executor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
     means = Means(
         run_id=config.run_id,
-        store=FolderStore(config.store.cache, config.store.run_dir),
+        store=store,
         leadership=leadership,
         executor=executor,
         holder=str(this_process()),
@@ -96,23 +111,23 @@ async def _serve(config: AggregatorConfig, leadership: Leadership) -> ExitCode:
     return ExitCode.OK
 
 
-def main() -> ExitCode:
-    """Runs the process; the exit code says whether another may be started in its place."""
+def conduct(
+    config: AggregatorConfig,
+    store: Callable[[AggregatorConfig], ObjectStore] = folder_store,
+    leadership: Callable[[AggregatorConfig], Leadership] = file_claim,
+) -> ExitCode:
+    """Claims the run and serves it to the end of this process.
+
+    Args:
+        config: what the process was told.
+        store: opens the store.
+        leadership: makes the claim, not yet acquired.
+    """
     try:
-        config = load_config(AggregatorConfig)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.BAD_CONFIG
-    set_up_logging(
-        "aggregator",
-        file=config.log_file,
-        secrets=[config.token.get_secret_value()],
-    )
-    try:
-        leadership = _leadership(config)
-        leadership.acquire()
-        code = uvloop.run(_serve(config, leadership))
-        leadership.release()
+        claim = leadership(config)
+        claim.acquire()
+        code = uvloop.run(_serve(config, store(config), claim))
+        claim.release()
     except HeldError as error:
         _log.error("held", error=str(error))
         sys.stderr.write(f"{error}\n")
@@ -126,6 +141,21 @@ def main() -> ExitCode:
         return ExitCode.FAILED
     _log.info("stopped")
     return code
+
+
+def main() -> ExitCode:
+    """Runs the process; the exit code says whether another may be started in its place."""
+    try:
+        config = load_config(AggregatorConfig)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.BAD_CONFIG
+    set_up_logging(
+        "aggregator",
+        file=config.log_file,
+        secrets=[config.token.get_secret_value()],
+    )
+    return conduct(config)
 
 
 if __name__ == "__main__":
