@@ -19,10 +19,11 @@ from assay.aggregator.servicer import registrations
 from assay.domain.completion import Completion, Failure
 from assay.domain.run import Dataset, Endpoint, Model, Run
 from assay.domain.sample import UnscoredReason
+from assay.domain.snapshot import TaskSnapshot
 from assay.domain.task import TaskId
 from assay.rpc.channel import open_channel
 from assay.rpc.run_client import RunClient
-from assay.rpc.score_client import ScoreClient, ScoreOutcome
+from assay.rpc.score_client import ScoreClient, ScoreOutcome, ScoreSession
 from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
 from assay.store import keys
@@ -123,41 +124,60 @@ class FaultyStore:
         return getattr(self.inner, name)
 
 
-@dataclass
-class Served:
-    """A running aggregator and how to talk to it."""
+class Clients:
+    """How to talk to an aggregator."""
 
-    book: RunBook
-    address: str
-    channel: grpc.aio.Channel
-    run: RunClient
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self.run = self.client(RUN)
 
     def worker(self, name: str = "w", *, run_id: str = RUN) -> WorkClient:
-        return WorkClient(self.channel, run_id=run_id, queue=MODEL, worker_id=name)
+        return WorkClient(self._channel, run_id=run_id, queue=MODEL, worker_id=name)
 
     def client(self, run_id: str) -> RunClient:
-        return RunClient(self.channel, run_id=run_id)
+        return RunClient(self._channel, run_id=run_id)
 
     async def begin(self, folder: Folder, run: Run | None = None) -> None:
         """Opens the run and attaches its dataset."""
         await self.run.open(run or a_run())
         await self.run.attach_dataset(DATASET, models=(), digest=folder.digest)
 
-    async def task(self) -> Any:
+    async def task(self) -> TaskSnapshot:
         """The only task, as drivers see it."""
         (task,) = (await self.run.get()).tasks
         return task
 
-    async def score(self, outcome: ScoreOutcome) -> dict[int, str | None]:
-        """Claims the task, hands `outcome` in; returns the predictions that came down."""
-        scorer = ScoreClient(self.channel, run_id=RUN, task=TASK)
+    async def predictions(self) -> dict[int, str | None]:
+        """What a scorer gets: the record that counts for every sample."""
+        scorer = ScoreClient(self._channel, run_id=RUN, task=TASK)
         async with scorer.claim(timeout=30) as session:
             await session.head()
-            inputs = [item async for item in session.inputs()]
+            return await _predictions(session)
+
+    async def score(self, outcome: ScoreOutcome) -> dict[int, str | None]:
+        """Claims the task, hands `outcome` in; returns the predictions that came down."""
+        scorer = ScoreClient(self._channel, run_id=RUN, task=TASK)
+        async with scorer.claim(timeout=30) as session:
+            await session.head()
+            found = await _predictions(session)
             await session.send_file("samples.parquet", [b"rows"])
             await session.finish(outcome)
-        found = [item for item in inputs if not isinstance(item, bytes)]
-        return {item.ordinal: item.completion.text for item in found}
+        return found
+
+
+async def _predictions(session: ScoreSession) -> dict[int, str | None]:
+    inputs = [item async for item in session.inputs()]
+    found = [item for item in inputs if not isinstance(item, bytes)]
+    return {item.ordinal: item.completion.text for item in found}
+
+
+class Served(Clients):
+    """An aggregator that runs in this process."""
+
+    def __init__(self, channel: grpc.aio.Channel, address: str, book: RunBook) -> None:
+        super().__init__(channel)
+        self.address = address
+        self.book = book
 
 
 @asynccontextmanager
@@ -185,8 +205,7 @@ async def served(
     server = await serve(services, listen="127.0.0.1:0", token=TOKEN)
     try:
         async with open_channel(server.address, TOKEN) as channel:
-            run = RunClient(channel, run_id=RUN)
-            yield Served(book, server.address, channel, run)
+            yield Served(channel, server.address, book)
     finally:
         book.stopping = True
         book.changes.note()
