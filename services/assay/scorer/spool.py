@@ -25,7 +25,7 @@ FILE_LIMIT_BYTES = 1024 * 1024 * 1024
 FILE_COUNT_LIMIT = 64
 """Upstream writes three to five files per task."""
 
-_PREFIX = "assay-score-"
+_PREFIX = "assay-scorer-"
 _NAME = re.compile(r"[\w][\w.+@=,() -]{0,250}\.(?:xlsx|csv|json|tsv)")
 
 

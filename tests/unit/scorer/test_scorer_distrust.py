@@ -93,8 +93,8 @@ def test_a_huge_file_is_refused(spool):
 def test_folders_of_killed_scorers_are_removed_by_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead, alive = (
-        tmp_path / "assay-score-4194305-x",
-        tmp_path / f"assay-score-{os.getpid()}-x",
+        tmp_path / "assay-scorer-4194305-x",
+        tmp_path / f"assay-scorer-{os.getpid()}-x",
     )
     dead.mkdir()
     alive.mkdir()
