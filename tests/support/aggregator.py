@@ -180,6 +180,12 @@ class Served(Clients):
         self.book = book
 
 
+def _spool(folder: Folder) -> Path:
+    spool = folder.run_dir / ".assay/spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    return spool
+
+
 @asynccontextmanager
 async def served(
     folder: Folder,
@@ -197,6 +203,7 @@ async def served(
         leadership=lock,
         executor=executor,
         holder="a test",
+        spool=_spool(folder),
         **{"lease_seconds": 30.0, **changes},
     )
     book = RunBook(means)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -34,6 +36,15 @@ from assay.telemetry.log import set_up_logging
 _STORE_THREADS = 8
 
 _log = structlog.get_logger(__name__)
+
+
+def _empty_spool(config: AggregatorConfig) -> Path:
+    """A folder on the run's own file system; what a killed aggregator left there goes."""
+    assert config.store.run_dir is not None
+    spool = config.store.run_dir / ".assay" / "spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir(parents=True, exist_ok=True)
+    return spool
 
 
 def folder_store(config: AggregatorConfig) -> ObjectStore:
@@ -82,6 +93,7 @@ async def _serve(
         leadership=leadership,
         executor=executor,
         holder=str(this_process()),
+        spool=_empty_spool(config),
         lease_seconds=config.lease_seconds,
     )
     book = RunBook(means)

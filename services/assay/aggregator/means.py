@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from assay.store.leadership import Leadership
@@ -22,6 +23,7 @@ class Means:
     Attributes:
         executor: where calls to the store block.
         holder: who this is, for people.
+        spool: an empty folder for files that are on their way into the store.
         lease_seconds: how long a worker may be silent.
         clock: seconds that never go back.
     """
@@ -31,6 +33,7 @@ class Means:
     leadership: Leadership
     executor: Executor
     holder: str
+    spool: Path
     lease_seconds: float
     clock: Callable[[], float] = time.monotonic
 

@@ -60,7 +60,7 @@ class ScoringSession:
         self._run = run
         self._fingerprint = scores.fingerprint_of(self._opened.ledger, run.judge)
         self._input = hashlib.sha256()
-        self._spool = Path(tempfile.mkdtemp(prefix="assay-score-"))
+        self._spool = Path(tempfile.mkdtemp(dir=means.spool))
         self._files: dict[str, None] = {}
         self._bytes = 0
 
