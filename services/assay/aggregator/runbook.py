@@ -22,7 +22,7 @@ from assay.aggregator.means import Means
 from assay.aggregator.progress import queue_snapshot, run_state, task_snapshot
 from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
 from assay.aggregator.tasks import OpenTask, Task
-from assay.domain.errors import AssayError, NotFoundError
+from assay.domain.errors import AssayError, NotFoundError, UnavailableError
 from assay.domain.identity import task_digest
 from assay.domain.lease import QueueState
 from assay.domain.run import Run
@@ -117,10 +117,19 @@ class RunBook:
                 task.failure = ""
 
     async def retry(self) -> None:
-        """Begins an epoch in which the errors of all former ones count for nothing."""
+        """Begins an epoch in which the errors of all former ones count for nothing.
+
+        Raises:
+            CorruptError, StoreUnavailableError, StoreFullError: not begun, or not to its end; this
+                process must go, and the next one rebuilds the run from the store.
+        """
         await self.stop_writers()
-        await self._begin_epoch(retry=True)
-        await self._attach_all()
+        try:
+            await self._begin_epoch(retry=True)
+            await self._attach_all()
+        except AssayError as error:
+            self._lose(error)
+            raise
 
     async def stop_writers(self) -> None:
         """Returns when everything that has arrived is written, or cannot be."""
@@ -320,8 +329,15 @@ class RunBook:
         try:
             await committer.run()
         except AssayError as error:
-            if not self.lost.done():
-                self.lost.set_result(error)
+            self._lose(error)
+        except Exception:
+            _log.exception("a writer failed")
+            self._lose(UnavailableError("cannot write any more; see the log"))
+            raise
+
+    def _lose(self, error: AssayError) -> None:
+        if not self.lost.done():
+            self.lost.set_result(error)
 
     def _committed(self, task_id: TaskId, ordinals: Sequence[int]) -> None:
         opened = self.tasks[task_id].opened
