@@ -255,6 +255,25 @@ async def test_a_retry_opens_errors_only_and_a_restart_does_not_undo_it(folder):
     assert told == {0: None, 1: "A", 2: "A", 3: "new"}
 
 
+async def test_a_retry_that_cannot_be_written_down_ends_the_process_and_changes_nothing(
+    folder,
+):
+    full = StoreFullError("cannot write: no space", cure="make room")
+    async with served(folder) as aggregator:
+        await aggregator.begin(folder)
+        await aggregator.worker().commit(TASK, [failure(0), answer(1)])
+    wrap = partial(FaultyStore, faults=iter([full]), matching="epochs/00000004")
+    async with served(folder, wrap=wrap) as aggregator:
+        with pytest.raises(StoreFullError, match="no space"):
+            await aggregator.run.retry()
+        assert aggregator.book.lost.result().cure == "make room"
+    async with served(folder) as aggregator:
+        counts = (await aggregator.task()).counts
+        assert (counts.pending, counts.predicted, counts.unscored) == (2, 1, 1)
+        await aggregator.run.retry()
+        assert (await aggregator.task()).counts.pending == 3
+
+
 async def test_a_restart_takes_announced_leases_over_before_it_leases_again(folder):
     async with served(folder) as aggregator:
         await aggregator.begin(folder)
