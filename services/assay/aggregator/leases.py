@@ -25,6 +25,7 @@ _TARGET_SECONDS = 45.0
 """How much work a worker may hold: enough to outlive a restart of the aggregator."""
 
 _RATE_WINDOW = 5.0
+_SHORTEST_WINDOW = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,9 @@ class LeaseBook:
         self.expire()
         if self._waits_for_announcements():
             return []
+        if not self._rate and not self._window[1]:
+            # Time without work says nothing about the pace.
+            self._window = (self._clock(), 0)
         wanted = self._share(worker, min(capacity, MOST_AT_ONCE))
         granted = []
         for task, pool in self._pools.items():
@@ -278,7 +282,8 @@ class LeaseBook:
             if lease.worker == worker
         )
         workers = max(len(self._seen), 1)
-        most = max(2 * limit, int(self._rate * _TARGET_SECONDS / workers))
+        # A worker holds what it asks now, what it asks next, and what is answered and not yet durable.
+        most = max(4 * limit, int(self._pace() * _TARGET_SECONDS / workers))
         if workers > 1:
             free = sum(
                 max(pool.total - pool.cursor, 0) + len(pool.returned)
@@ -286,6 +291,14 @@ class LeaseBook:
             )
             most = min(most, held + -(-free // (2 * workers)))
         return max(min(capacity, max(most, limit) - held), 0)
+
+    def _pace(self) -> float:
+        """Answers per second; of the first, unfinished window where there is no other; 0: not known."""
+        start, seen = self._window
+        elapsed = self._clock() - start
+        if self._rate or elapsed < _SHORTEST_WINDOW:
+            return self._rate
+        return seen / elapsed
 
     def _observe(self, count: int) -> None:
         start, seen = self._window
