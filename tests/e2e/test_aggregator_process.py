@@ -20,6 +20,7 @@ from support.aggregator_process import (
     aggregator_process,
     logged,
 )
+from support.local_runs import until
 
 pytestmark = pytest.mark.e2e
 
@@ -139,6 +140,26 @@ async def test_answers_on_their_way_to_the_disk_at_sigterm_are_acknowledged(fold
         assert await commit == (WON,) * 3
         assert await process.ended() == ExitCode.OK
     assert [n for n, _ in folder.records()] == [0, 1, 2]
+
+
+async def test_a_store_that_never_answers_does_not_keep_a_process_from_ending(folder):
+    command = (str(HOLDER), "no_answer")
+    async with aggregator_process(folder, command, stop_grace=0.5) as (
+        process,
+        clients,
+    ):
+        await clients.begin(folder)
+        commit = asyncio.create_task(
+            clients.worker().commit(TASK, [answer(0, "PAUSE")])
+        )
+        await asyncio.to_thread(
+            until, lambda: logged(folder, "store did not answer"), "a write is refused"
+        )
+        process.send(signal.SIGTERM)
+        with pytest.raises(UnavailableError):
+            await commit
+        assert await process.ended() == ExitCode.OK
+    assert folder.records() == []
 
 
 async def test_at_sigterm_each_answer_is_acknowledged_or_its_sender_is_told(folder):

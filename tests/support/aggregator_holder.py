@@ -2,7 +2,7 @@
 
 Its parts are the real ones: the store and the claim are wrapped, so that the process stops where a
 machine might: `python aggregator_holder.py <moment> --config-fd N`. A commit whose answer holds
-`PAUSE` is the one.
+`PAUSE` is the one. At the moment `no_answer` it does not stop: its store never answers that commit.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from assay.aggregator.main import conduct, file_claim, folder_store
+from assay.domain.errors import StoreUnavailableError
 from assay.process.configs import AggregatorConfig
 from assay.process.contract import load_config
 from assay.telemetry.log import set_up_logging
-
-MOMENTS = ("before_put", "after_put", "before_ack")
 
 
 class _Stop:
     """Stops the process once, at one moment."""
 
     def __init__(self, moment: str) -> None:
-        self._moment = moment
+        self.moment = moment
         self.marked = False
 
     def here(self, moment: str) -> None:
-        if self.marked and moment == self._moment:
-            self._moment = ""
+        if self.marked and moment == self.moment:
+            self.moment = ""
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -40,6 +39,8 @@ class _StoppingStore:
 
     def put(self, key: str, data: bytes) -> None:
         self._stop.marked = key.endswith(".seg") and b"PAUSE" in data
+        if self._stop.marked and self._stop.moment == "no_answer":
+            raise StoreUnavailableError(f"cannot write {key}: no answer")
         self._stop.here("before_put")
         self._inner.put(key, data)
         self._stop.here("after_put")

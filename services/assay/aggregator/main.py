@@ -115,7 +115,12 @@ async def _serve(
     await stop.wait()
     book.stopping = True
     book.changes.note()
-    await book.stop_writers()
+    try:
+        async with asyncio.timeout(config.stop_grace):
+            await book.stop_writers()
+    except TimeoutError:
+        # Nothing of it was acknowledged: its senders have it and send it again.
+        _log.warning("the store did not take what was on its way")
     await server.stop(config.stop_grace)
     renewing.cancel()
     if book.lost.done():
