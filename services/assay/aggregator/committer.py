@@ -160,7 +160,7 @@ class Committer:
     async def _gather(self) -> None:
         """Waits for a group: enough answers, or enough time."""
         until = time.monotonic() + GROUP_SECONDS
-        while not self._closing and self._waiting_count() < GROUP_COUNT:
+        while not self._closing and not self._complete():
             self._arrived.clear()
             left = until - time.monotonic()
             if left <= 0:
@@ -170,6 +170,10 @@ class Committer:
                     await self._arrived.wait()
             except TimeoutError:
                 return
+
+    def _complete(self) -> bool:
+        """Whether a group need not wait for company: it is large, or nobody is left to join it."""
+        return self._waiting_count() >= min(GROUP_COUNT, self._ledger.open_count)
 
     def _waiting_count(self) -> int:
         return sum(len(waiting.records) for waiting in self._queue)
