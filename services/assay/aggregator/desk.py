@@ -14,7 +14,12 @@ from assay.aggregator.leases import Granted, LeaseBook
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.scoring import ScoringSession
 from assay.domain.completion import Completion
-from assay.domain.errors import NotFoundError, PermanentError, UnavailableError
+from assay.domain.errors import (
+    NotFoundError,
+    PermanentError,
+    StoreFullError,
+    UnavailableError,
+)
 from assay.domain.lease import (
     CommitOutcome,
     EndpointCondition,
@@ -121,7 +126,13 @@ class WorkDesk:
                 f"cannot commit to {task_id}: its dataset is not attached"
             )
         self._book.queue(task_id.model).see(worker)
-        return await opened.committer.commit(worker, completions)
+        try:
+            outcomes = await opened.committer.commit(worker, completions)
+        except StoreFullError as error:
+            self._book.suffer(str(error))
+            raise
+        self._book.suffer("")
+        return outcomes
 
     async def release(self, worker: str, leases: Sequence[str]) -> None:
         """Takes samples back at once, in whatever queue they are."""

@@ -49,6 +49,7 @@ class RunBook:
         self.changes = Changes()
         self.finished = False
         self.failure = ""
+        self._trouble = ""
         self.stopping = False
         self.lost: asyncio.Future[AssayError] = (
             asyncio.get_running_loop().create_future()
@@ -165,8 +166,14 @@ class RunBook:
             ),
             epoch=self.epoch.number,
             version=self.changes.version,
-            message=self.failure,
+            message=self.failure or self._trouble,
         )
+
+    def suffer(self, trouble: str) -> None:
+        """What keeps answers from being kept now, in one sentence; empty: nothing does."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.changes.note()
 
     # Tasks
 

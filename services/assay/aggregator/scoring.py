@@ -22,7 +22,12 @@ from assay.aggregator.scores import StoredScore
 from assay.aggregator.takeover import admitted_segments
 from assay.aggregator.tasks import Task
 from assay.domain.completion import Completion, Failure
-from assay.domain.errors import LeaseLostError, PermanentError, ScorerError
+from assay.domain.errors import (
+    LeaseLostError,
+    PermanentError,
+    ScorerError,
+    StoreFullError,
+)
 from assay.domain.identity import canonical_digest
 from assay.domain.run import Mode, Run
 from assay.domain.sample import UnscoredReason
@@ -108,9 +113,16 @@ class ScoringSession:
 
         Raises:
             PermanentError: a path that leaves the folder, or more bytes than a task may have.
+            StoreFullError: no room for it.
         """
         self._check(path, len(data))
-        await self._means.block(_append, self._spool / path, data)
+        try:
+            await self._means.block(_append, self._spool / path, data)
+        except OSError as error:
+            raise StoreFullError(
+                f"cannot take in {path} of {self.task.id}: {error.strerror or error}",
+                cure=f"make room on the file system of {self._spool.parent}, then go on",
+            ) from error
 
     async def finish(self, outcome: ScoreOutcome) -> StoredScore:
         """Stores what came in and returns the score.

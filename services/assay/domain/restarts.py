@@ -17,7 +17,11 @@ SHORT_LIFE_SECONDS = 60.0
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 8.0
 
-_STATE_ORDER = {state: place for place, state in enumerate(TaskState)}
+_STATE_ORDER = {
+    **{state: place for place, state in enumerate(TaskState)},
+    # A scorer that dies makes a task INFERRED again: having begun is no progress.
+    TaskState.SCORING: list(TaskState).index(TaskState.INFERRED),
+}
 
 
 def progress_of(snapshot: RunSnapshot | None, datasets_ready: int) -> int:

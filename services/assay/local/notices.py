@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.domain.report import RunState
 from assay.domain.run import Run
 from assay.domain.snapshot import QueueSnapshot, RunSnapshot
 from assay.domain.task import TaskState
@@ -11,6 +12,7 @@ from assay.domain.task import TaskState
 
 def news(run: Run, before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str]:
     """One sentence for each thing that has just become so."""
+    yield from _of_trouble(before, now)
     queues = {queue.queue: queue for queue in before.queues} if before else {}
     for queue in now.queues:
         yield from _of_endpoint(run, queues.get(queue.queue), queue)
@@ -19,6 +21,17 @@ def news(run: Run, before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str
         failed = task.state is TaskState.FAILED
         if failed and states.get(task.id) is not TaskState.FAILED:
             yield f"{task.id} failed: {task.message or 'see its log'}"
+
+
+def _of_trouble(before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str]:
+    """What keeps a running run from keeping answers, and the end of it."""
+    if now.state is not RunState.RUNNING:
+        return
+    said = before.message if before and before.state is RunState.RUNNING else ""
+    if now.message and now.message != said:
+        yield f"{now.message}; waiting for it, answers are kept meanwhile"
+    elif said and not now.message:
+        yield "answers can be kept again"
 
 
 def _of_endpoint(

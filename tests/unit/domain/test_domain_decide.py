@@ -23,6 +23,7 @@ from assay.domain.actions import (
 )
 from assay.domain.decide import decide
 from assay.domain.observed import Ending, Observed, PreparationState
+from assay.domain.restarts import progress_of
 from assay.domain.run import Mode
 from assay.domain.task import TaskId
 from support.decisions import (
@@ -36,6 +37,7 @@ from support.decisions import (
     prepared,
     queue,
     run_of,
+    snapshot,
     task,
 )
 
@@ -199,6 +201,12 @@ def test_a_worker_that_keeps_dying_ends_the_run_and_names_its_log():
     assert "6 times in a row" in finish.failure
     assert "no module named x" in finish.failure
     assert "logs/it.log" in finish.failure
+
+
+def test_having_begun_to_score_is_no_progress():
+    begun, not_begun = (snapshot(task(state)) for state in ("SCORING", "INFERRED"))
+    assert progress_of(begun, 1) == progress_of(not_begun, 1)
+    assert progress_of(snapshot(task("COMPLETE")), 1) != progress_of(begun, 1)
 
 
 def test_deaths_after_a_long_life_are_no_crash_loop():

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from assay.domain.errors import AssayError, ConflictError, UnavailableError
+from assay.domain.report import RunState
 from assay.local.calls import Calls
 from assay.local.journal import last_words
 from assay.local.loopback import free_address
@@ -46,6 +48,17 @@ def test_a_dead_endpoint_is_said_once_and_so_is_its_return():
     assert "refuses connections; waiting up to 30 s" in said
     assert list(news(RUN, gone, gone)) == []
     assert list(news(RUN, None, gone)) == [said]
+
+
+def test_a_full_disk_is_said_once_and_so_is_its_end():
+    fine = snapshot(task("INFERRING"))
+    full = replace(fine, message="no space left on /runs (make room)")
+    (said,) = news(RUN, fine, full)
+    assert said.startswith("no space left on /runs (make room); waiting")
+    assert list(news(RUN, full, full)) == []
+    assert list(news(RUN, full, fine)) == ["answers can be kept again"]
+    ended = replace(full, state=RunState.FAILED)
+    assert list(news(RUN, fine, ended)) == []
 
 
 def test_a_task_that_failed_is_said_once():
