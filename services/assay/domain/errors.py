@@ -19,7 +19,8 @@
         ├── CorruptError          bytes that do not match their digest or checksum
         ├── SealError             a child could not be sealed, or broke its limits
         ├── ScorerError           upstream's evaluate() failed as a whole
-        └── EndpointError         the model's endpoint as a whole is unusable
+        ├── EndpointError         the model's endpoint as a whole is unusable
+        └── RunError              a run that did not end as it was asked for
 
 Each class fixes `reason` (the machine word that travels in google.rpc.ErrorInfo) and `code` (the
 canonical gRPC code by name; `rpc/status.py` is the only place that maps it). A message says what was
@@ -193,6 +194,12 @@ class EndpointError(PermanentError):
     """The model's endpoint as a whole is unusable: no sample's failure."""
 
     reason = "ENDPOINT"
+
+
+class RunError(PermanentError):
+    """A run that failed, stopped, or ended below its coverage; the message names its report."""
+
+    reason = "RUN"
 
 
 def error_classes() -> dict[str, type[AssayError]]:
