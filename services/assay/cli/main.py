@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from assay.cli.datasets import app as datasets
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
@@ -27,4 +28,5 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
 app.command()(report)
+app.add_typer(datasets)
 app.command()(version)

@@ -1,0 +1,130 @@
+"""`assay datasets list`: the documented dataset names, and what each can be used for here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from assay.domain import catalog
+from assay.domain.catalog import Entry, JudgeNeed
+
+app = typer.Typer(
+    name="datasets", help="The datasets VLMEvalKit knows.", no_args_is_help=True
+)
+
+_COLUMNS = ("name", "state", "family", "judge", "source", "reason")
+
+
+class Use(StrEnum):
+    """What a name can be used for here."""
+
+    SCORES = "scores"
+    INFER_ONLY = "infer-only"
+    NEEDS_JUDGE = "needs judge"
+    NOT_YET = "not yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line of the list: a catalog entry and what it means here."""
+
+    entry: Entry
+    use: Use
+    reason: str
+
+
+@app.callback()
+def datasets() -> None:
+    """The datasets VLMEvalKit knows."""
+
+
+@app.command("list")
+def list_datasets(
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list instead of the table.")
+    ] = False,
+) -> None:
+    """List the documented names: family, judge need, source, and what each can be used for here."""
+    rows = listed()
+    if as_json:
+        document = [_json(row) for row in rows]
+        typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+    elif sys.stdout.isatty():
+        draw(rows)
+    else:
+        for cells in (_COLUMNS, *map(_cells, rows)):
+            typer.echo("\t".join(cells))
+
+
+def listed() -> list[Listed]:
+    """All documented names, sorted."""
+    entries = [catalog.lookup(name) for name in catalog.names()]
+    return [_listed(entry) for entry in entries if entry is not None]
+
+
+def _listed(entry: Entry) -> Listed:
+    if entry.supported:
+        if entry.answers:
+            return Listed(entry=entry, use=Use.SCORES, reason="")
+        reason = "its file holds no answers"
+        return Listed(entry=entry, use=Use.INFER_ONLY, reason=reason)
+    judged = entry.judge is JudgeNeed.MANDATORY
+    use = Use.NEEDS_JUDGE if judged else Use.NOT_YET
+    return Listed(entry=entry, use=use, reason=entry.refusal)
+
+
+def _json(row: Listed) -> dict[str, object]:
+    entry = row.entry
+    return {
+        "name": entry.name,
+        "state": row.use,
+        "reason": row.reason,
+        "cure": entry.cure,
+        "family": entry.family,
+        "type": entry.type,
+        "class": entry.cls,
+        "judge": entry.judge,
+        "answers": entry.answers,
+        "url": entry.url,
+        "md5": entry.md5,
+    }
+
+
+def _cells(row: Listed) -> tuple[str, ...]:
+    entry = row.entry
+    words = (entry.name, row.use, entry.family, entry.judge)
+    return (*map(str, words), entry.url or "-", row.reason or "-")
+
+
+def draw(rows: list[Listed]) -> None:
+    """Prints the table and what it adds up to."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - not before something is drawn
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in _COLUMNS:
+        # Only one name is very long; all else keeps its shape on a narrow screen.
+        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    for row in rows:
+        name, use, family, judge, url, reason = _cells(row)
+        # The host's first word says enough; --json has the address.
+        host = (urlsplit(url).hostname or url).partition(".")[0]
+        # Few reasons stand for many names: a number here, the sentence below.
+        why = str(reasons.index(reason) + 1) if row.reason else reason
+        table.add_row(name, use, family, judge, host, why)
+    console.print(table, markup=False)
+    for number, reason in enumerate(reasons, 1):
+        typer.echo(f"reason {number}: {reason}")
+    uses = [row.use for row in rows]
+    counted = ", ".join(f"{uses.count(use)} {use}" for use in Use if use in uses)
+    typer.echo(f"{len(rows)} names: {counted}")

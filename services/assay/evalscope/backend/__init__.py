@@ -1,0 +1,1 @@
+"""`evalscope.backend`: here so that EvalScope's import paths work."""

@@ -1,0 +1,56 @@
+"""`assay datasets list`: every documented name, and what it can be used for here."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from assay.cli import datasets
+from assay.cli.main import app
+from assay.domain import catalog
+
+STATES = {"scores", "infer-only", "needs judge", "not yet"}
+
+
+@pytest.fixture(scope="module")
+def documents():
+    done = CliRunner().invoke(app, ["datasets", "list", "--json"])
+    assert done.exit_code == 0
+    return json.loads(done.output)
+
+
+def test_json_has_all_89_names_sorted_with_the_same_keys(documents):
+    assert [row["name"] for row in documents] == list(catalog.names())
+    assert len(documents) == 89
+    keys = "name state reason cure family type class judge answers url md5"
+    assert {" ".join(row) for row in documents} == {keys}
+
+
+def test_what_scores_needs_no_reason_and_everything_else_has_one(documents):
+    assert {row["state"] for row in documents} <= STATES
+    for row in documents:
+        assert bool(row["reason"]) == (row["state"] != "scores"), row["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("MMStar", "scores"), ("MMVet", "needs judge"), ("Video-MME", "not yet")],
+)
+def test_each_kind_of_name_has_its_state(documents, name, state):
+    assert {row["name"]: row["state"] for row in documents}[name] == state
+
+
+def test_the_plain_list_is_one_tab_separated_line_per_name():
+    lines = CliRunner().invoke(app, ["datasets", "list"]).output.splitlines()
+    head, *rows = (line.split("\t") for line in lines)
+    assert head == ["name", "state", "family", "judge", "source", "reason"]
+    assert len(rows) == 89
+    assert {len(row) for row in rows} == {6}
+
+
+def test_the_table_names_every_dataset_whole_and_counts_states(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    datasets.draw(datasets.listed())
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in catalog.names())
+    assert shown.splitlines()[-1].startswith("89 names: ")
