@@ -51,7 +51,8 @@ class ScoreStub(score_pb2_grpc.ScoreServiceServicer):
                 completion=completion_to_proto(completion),
                 worker_id="w1",
             )
-            yield score_pb2.ScoreResponse(prediction=prediction)
+            batch = score_pb2.PredictionBatch(predictions=[prediction])
+            yield score_pb2.ScoreResponse(predictions=batch)
         yield score_pb2.ScoreResponse(input_end=score_pb2.ScoreInputEnd())
         self.handed.append(await self._collect(request_iterator))
         yield score_pb2.ScoreResponse(stored=score_pb2.ScoreStored(score_digest="d1"))

@@ -39,6 +39,9 @@ TASK_FILES_CAP_BYTES = 2 * 1024 * 1024 * 1024
 """All files of one scoring; they come out of a process that ran foreign code."""
 _UPSTREAM = "upstream/"
 _TABLES = frozenset({"samples.parquet", "timing.parquet"})
+_BATCH = 512
+_BATCH_CHARACTERS = 1024 * 1024
+"""Up to four bytes each: far below the cap of a message, whatever the last one adds."""
 _TABLE_PIECE_BYTES = 1024 * 1024
 
 
@@ -93,20 +96,29 @@ class ScoringSession:
             )
             yield piece, start + _TABLE_PIECE_BYTES >= size
 
-    async def predictions(self) -> AsyncIterator[ScorePrediction]:
-        """The record that counts for every sample, in dataset order."""
+    async def predictions(self) -> AsyncIterator[list[ScorePrediction]]:
+        """The record that counts for every sample, in dataset order, in batches for one message each."""
         found = await self._means.block(self._winning_records)
-        for ordinal, sample_id in enumerate(
-            self._opened.prepared.sample_ids[: self._opened.ledger.total]
-        ):
-            record = found[ordinal]
-            self._input.update(_identity(record.completion))
-            yield ScorePrediction(
-                ordinal=ordinal,
-                sample_id=sample_id,
-                completion=record.completion,
-                worker_id=record.worker_id,
-            )
+        batch: list[ScorePrediction] = []
+        size = 0
+        for ordinal in range(self._opened.ledger.total):
+            prediction = self._prediction(ordinal, found[ordinal])
+            batch.append(prediction)
+            size += len(prediction.completion.text or "")
+            if len(batch) == _BATCH or size > _BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _prediction(self, ordinal: int, record: Record) -> ScorePrediction:
+        self._input.update(_identity(record.completion))
+        return ScorePrediction(
+            ordinal=ordinal,
+            sample_id=self._opened.prepared.sample_ids[ordinal],
+            completion=record.completion,
+            worker_id=record.worker_id,
+        )
 
     async def receive(self, path: str, data: bytes) -> None:
         """Takes in one piece of a file.

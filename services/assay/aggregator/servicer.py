@@ -186,8 +186,11 @@ async def _input(session: ScoringSession) -> AsyncIterator[score_pb2.ScoreRespon
     async for data, last in session.table():
         chunk = score_pb2.FileChunk(path="table.tsv", data=data, last=last)
         yield score_pb2.ScoreResponse(table_chunk=chunk)
-    async for prediction in session.predictions():
-        yield score_pb2.ScoreResponse(prediction=prediction_to_proto(prediction))
+    async for batch in session.predictions():
+        predictions = [prediction_to_proto(prediction) for prediction in batch]
+        yield score_pb2.ScoreResponse(
+            predictions=score_pb2.PredictionBatch(predictions=predictions)
+        )
     yield score_pb2.ScoreResponse(input_end=score_pb2.ScoreInputEnd())
 
 

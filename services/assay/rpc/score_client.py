@@ -105,8 +105,9 @@ class ScoreSession:
                 return
             if step == "table_chunk":
                 yield message.table_chunk.data
-            elif step == "prediction":
-                yield _prediction(message.prediction)
+            elif step == "predictions":
+                for prediction in message.predictions.predictions:
+                    yield _prediction(prediction)
             else:
                 raise UnavailableError(f"the aggregator sent {step} within the input")
 

@@ -342,6 +342,30 @@ class Prediction(_message.Message):
 Global___Prediction: _TypeAlias = Prediction  # noqa: Y015
 
 @_typing.final
+class PredictionBatch(_message.Message):
+    """One message a sample would cost more than scoring it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prediction]:
+        """REQUIRED. In dataset order; at most 512, and no more than one beyond 4 MiB of text."""
+
+    def __init__(
+        self,
+        *,
+        predictions: _abc.Iterable[Global___Prediction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["predictions", b"predictions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictionBatch: _TypeAlias = PredictionBatch  # noqa: Y015
+
+@_typing.final
 class ScoreInputEnd(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -382,7 +406,7 @@ class ScoreResponse(_message.Message):
 
     INPUT_HEAD_FIELD_NUMBER: _builtins.int
     TABLE_CHUNK_FIELD_NUMBER: _builtins.int
-    PREDICTION_FIELD_NUMBER: _builtins.int
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
     INPUT_END_FIELD_NUMBER: _builtins.int
     STORED_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -392,7 +416,7 @@ class ScoreResponse(_message.Message):
         """The prepared table (pictures replaced by placeholders), path `table.tsv`."""
 
     @_builtins.property
-    def prediction(self) -> Global___Prediction: ...
+    def predictions(self) -> Global___PredictionBatch: ...
     @_builtins.property
     def input_end(self) -> Global___ScoreInputEnd: ...
     @_builtins.property
@@ -402,15 +426,15 @@ class ScoreResponse(_message.Message):
         *,
         input_head: Global___ScoreInputHead | None = ...,
         table_chunk: Global___FileChunk | None = ...,
-        prediction: Global___Prediction | None = ...,
+        predictions: Global___PredictionBatch | None = ...,
         input_end: Global___ScoreInputEnd | None = ...,
         stored: Global___ScoreStored | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "prediction", b"prediction", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "prediction", b"prediction", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["input_head", "table_chunk", "prediction", "input_end", "stored"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["input_head", "table_chunk", "predictions", "input_end", "stored"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 

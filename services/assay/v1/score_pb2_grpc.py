@@ -50,7 +50,7 @@ class ScoreServiceServicer:
 
     def Score(self, request_iterator, context):
         """The scorer sends `claim` first; the aggregator answers `input_head`, `table_chunk`s,
-        `prediction`s, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
+        `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
         aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
         One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
 

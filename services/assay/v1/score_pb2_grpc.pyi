@@ -37,7 +37,7 @@ class ScoreServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ScoreServiceAsyncStub: ...
     Score: _grpc.StreamStreamMultiCallable[_score_pb2.ScoreRequest, _score_pb2.ScoreResponse]
     """The scorer sends `claim` first; the aggregator answers `input_head`, `table_chunk`s,
-    `prediction`s, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
+    `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
     aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
     One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
 
@@ -57,7 +57,7 @@ class ScoreServiceAsyncStub(ScoreServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Score: _aio.StreamStreamMultiCallable[_score_pb2.ScoreRequest, _score_pb2.ScoreResponse]  # type: ignore[assignment]
     """The scorer sends `claim` first; the aggregator answers `input_head`, `table_chunk`s,
-    `prediction`s, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
+    `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
     aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
     One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
 
@@ -80,7 +80,7 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_score_pb2.ScoreResponse], _abc.AsyncIterator[_score_pb2.ScoreResponse]]:
         """The scorer sends `claim` first; the aggregator answers `input_head`, `table_chunk`s,
-        `prediction`s, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
+        `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
         aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
         One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
 
