@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import signal
 import sys
 
 import pytest
@@ -164,3 +165,27 @@ def test_every_run_of_a_list_is_made_even_where_one_fails(user, stub):
         for folder in folders(user)
     ]
     assert states == ["BELOW_COVERAGE", "COMPLETE"]
+
+
+def test_a_run_that_only_infers_has_no_figures_and_no_error(user, stub):
+    text = AS_DICT.replace("'mode': 'all'", "'mode': 'infer'")
+    done = run_script(user, stub, text)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith(">> The report list: []")
+    (run_dir,) = folders(user)
+    assert list((run_dir / FOLDER).glob("*.xlsx"))
+
+
+def test_a_stopped_script_says_how_to_go_on(user, stub):
+    stub.delay = 0.5
+    replaced = SCRIPT.replace("TASK_CFG", "'eval_openai_api.yaml'")
+    script = user.folder / "script.py"
+    script.write_text(replaced.replace("from evalscope", "from assay.evalscope"))
+    process = user._start(sys.executable, str(script))
+    assert stub.first_at.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    (run_dir,) = folders(user)
+    assert process.returncode != 0
+    assert f"KeyboardInterrupt: the run in {run_dir} was stopped" in err
+    assert f"use_cache: {run_dir}" in err
