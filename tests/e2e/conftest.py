@@ -22,10 +22,16 @@ def cache_dir(tmp_path_factory):
 @pytest.fixture
 def desk(tmp_path, stub, cache_dir):
     """Sets up a user's desk for so many samples."""
+    desks = []
 
     def set_up(count=40, **changes):
-        return Desk.set_up(
-            tmp_path / "desk", stub.url, count=count, cache_dir=cache_dir, **changes
+        desks.append(
+            Desk.set_up(
+                tmp_path / "desk", stub.url, count=count, cache_dir=cache_dir, **changes
+            )
         )
+        return desks[-1]
 
-    return set_up
+    yield set_up
+    for each in desks:
+        each.leave()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +64,7 @@ class Desk:
     folder: Path
     file: Path
     environ: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod
     def set_up(cls, folder: Path, url: str, *, count: int, cache_dir: Path, **changes):
@@ -106,7 +107,7 @@ class Desk:
         return self._start(ASSAY, *map(str, arguments))
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=self.environ,
@@ -115,6 +116,17 @@ class Desk:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
+
+    def leave(self) -> None:
+        """Ends what a test that failed has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                stream.close()
 
     def assay(self, *arguments: str, timeout: float = 60.0):
         """Runs `assay ...` to its end."""

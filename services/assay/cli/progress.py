@@ -66,7 +66,7 @@ class PlainProgress(Progress):
 
     def __init__(self) -> None:
         self._stages: dict[str, str] = {}
-        self._states: dict[TaskId, TaskState] = {}
+        self._states: dict[TaskId, set[TaskState]] = {}
         self._paces: dict[TaskId, Pace] = {}
         self._said: dict[TaskId, tuple[float, int]] = {}
 
@@ -96,14 +96,18 @@ class PlainProgress(Progress):
         done = done_of(task.counts)
         pace = self._paces.setdefault(task.id, Pace())
         pace.saw(now, done)
-        changed = self._states.get(task.id) is not task.state
+        told = self._states.setdefault(task.id, set())
+        # A scorer that starts over is said by a notice, not by the states it goes through again.
+        changed = task.state not in told
         said_at, said = self._said.get(task.id, (now, 0))
         self._said.setdefault(task.id, (now, 0))
         if task.state is TaskState.WAITING:
             return
         due = now - said_at >= _PLAIN_SECONDS and done != said
         if changed or due:
-            self._states[task.id] = task.state
+            if task.state is TaskState.INFERRING and changed:
+                told.clear()
+            told.add(task.state)
             self._said[task.id] = (now, done)
             self.say(_line(task, pace))
 

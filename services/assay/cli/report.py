@@ -1,4 +1,4 @@
-"""`assay report RUN_DIR`: the table of a run that ended."""
+"""`assay report RUN_DIR`: the table of a run that ended, or its page."""
 
 from __future__ import annotations
 
@@ -9,21 +9,76 @@ from typing import Annotated, Any
 import typer
 
 from assay.cli.errors import told
-from assay.domain.errors import CorruptError, NotFoundError
+from assay.domain.errors import (
+    ConfigError,
+    CorruptError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print report.json instead of the table.")
+]
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="Where --html writes the page. Default: report.html in the run's folder.",
+        show_default=False,
+    ),
+]
+HtmlOption = Annotated[
+    bool,
+    typer.Option("--html", help="Write the results and all samples as one web page."),
 ]
 
 
 def report(
     run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    file: FileArgument = None,
     *,
     as_json: JsonOption = False,
+    html: HtmlOption = False,
 ) -> None:
-    """Print the result table of a run again."""
+    """Print the result table of a run again, or make a page of it."""
     with told():
-        show_report(read_report(run_dir), as_json=as_json)
+        if html:
+            typer.echo(f"wrote {write_html(run_dir, file or run_dir / 'report.html')}")
+        elif file is not None:
+            raise ConfigError(
+                f"cannot use {file}: only --html writes a file",
+                cure=f"assay report {run_dir} --html {file}",
+            )
+        else:
+            show_report(read_report(run_dir), as_json=as_json)
+
+
+def write_html(run_dir: Path, file: Path) -> Path:
+    """Writes the page of a run, with the prompts of datasets that are still in this user's cache.
+
+    Raises:
+        CorruptError: the run's folder, or a dataset in the cache, cannot be read.
+        NotFoundError: the folder holds no run that ended.
+        StoreUnavailableError: the file cannot be written, or the cache not be read.
+    """
+    from assay.local.launch import cache_folder  # noqa: PLC0415 - not before it is asked for
+    from assay.report.html import render_html  # noqa: PLC0415
+    from assay.report.html_prompts import StoredPrompts  # noqa: PLC0415
+    from assay.store.folder import FolderStore  # noqa: PLC0415
+
+    page = render_html(run_dir, StoredPrompts(FolderStore(cache_folder())))
+    # Whole or not at all: a browser may have the old one open.
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        temporary.write_bytes(page)
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreUnavailableError(
+            f"cannot write {file}: {error.strerror or error}",
+            cure="name a file that can be written: assay report RUN_DIR --html FILE",
+        ) from error
+    return file
 
 
 def read_report(run_dir: Path) -> dict[str, Any]:

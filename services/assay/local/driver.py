@@ -33,6 +33,7 @@ from assay.domain.errors import (
     TransientError,
     UnavailableError,
 )
+from assay.domain.observed import Death, Ending
 from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot
 from assay.local.calls import Calls
@@ -62,7 +63,8 @@ class Driver:
         self._listener = listener
         self._changed = asyncio.Event()
         self._at_once = asyncio.Event()
-        self.world = World(run, launch, self._changed.set, retry=retry)
+        self._ending = False
+        self.world = World(run, launch, self._changed.set, self._died, retry=retry)
         self._calls = Calls(self._changed.set, self._cannot_go_on)
         self._models = {model.key: model for model in run.models}
         self._sources = {dataset.name: dataset.source for dataset in run.datasets}
@@ -220,6 +222,11 @@ class Driver:
         for sentence in news(self._run, before, snapshot):
             self._listener.noticed(sentence)
 
+    def _died(self, role: str, death: Death) -> None:
+        if self._ending or self.world.drain or death.ending is Ending.DONE:
+            return
+        self._listener.noticed(f"{role} ended: {death.message}")
+
     def _cannot_go_on(self, error: AssayError) -> None:
         self.world.fatal = self.world.fatal or error
 
@@ -228,6 +235,7 @@ class Driver:
     async def _end_processes(self) -> None:
         """Ends everything, what depends on others first; nothing outlives the driver."""
         world = self.world
+        self._ending = True
         try:
             workers = (*world.workers.values(), *world.scorers.values())
             await self._end(workers, _LEAVE_SECONDS)

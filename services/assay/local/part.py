@@ -43,6 +43,7 @@ class Part:
         serves: bool,
         changed: Callable[[], None],
         progress: Callable[[], int],
+        died: Callable[[Death], None] = lambda _: None,
     ) -> None:
         """Makes an empty place.
 
@@ -52,16 +53,19 @@ class Part:
             serves: whether it announces when it listens; otherwise it is ready at once.
             changed: called after every change of the view.
             progress: how far the run has come, for the record of deaths.
+            died: told of deaths that nobody asked for.
         """
         self._module = module
         self._journal = journal
         self._serves = serves
         self._changed = changed
         self._progress = progress
+        self._died = died
         self._process: asyncio.subprocess.Process | None = None
         self._presence = Presence.ABSENT
         self._deaths: list[Death] = []
         self._life: asyncio.Task[None] | None = None
+        self._asked_to_go = False
         self.incarnation = 0
         """Counts starts."""
 
@@ -81,11 +85,13 @@ class Part:
         if self._life is not None and not self._life.done():
             return
         self._presence = Presence.STARTING
+        self._asked_to_go = False
         self.incarnation += 1
         self._life = asyncio.create_task(self._live(make_config))
 
     def terminate(self) -> None:
         """Asks the process to finish and go."""
+        self._asked_to_go = True
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
@@ -113,15 +119,16 @@ class Part:
         self._presence = Presence.ABSENT
         if message == "" and code != ExitCode.OK:
             message = last_words(self._journal, offset) or _manner(code)
-        self._deaths.append(
-            Death(
-                at=now,
-                lived=now - started,
-                ending=_ENDINGS.get(code, Ending.CRASHED),
-                progress=self._progress(),
-                message=message,
-            )
+        death = Death(
+            at=now,
+            lived=now - started,
+            ending=_ENDINGS.get(code, Ending.CRASHED),
+            progress=self._progress(),
+            message=message,
         )
+        self._deaths.append(death)
+        if not self._asked_to_go:
+            self._died(death)
         self._changed()
 
     async def _incarnation(self, make_config: MakeConfig) -> int:

@@ -10,6 +10,7 @@ from assay.domain.actions import Service
 from assay.domain.errors import AssayError, TransientError, UnavailableError
 from assay.domain.observed import (
     UNPREPARED,
+    Death,
     Observed,
     Preparation,
     PreparationState,
@@ -30,9 +31,16 @@ class World:
     """Everything a driver has seen; `observed` is what `decide` gets."""
 
     def __init__(
-        self, run: Run, launch: Launch, changed: Callable[[], None], *, retry: bool
+        self,
+        run: Run,
+        launch: Launch,
+        changed: Callable[[], None],
+        died: Callable[[str, Death], None],
+        *,
+        retry: bool,
     ) -> None:
         self._changed = changed
+        self._died = died
         self._launch = launch
         self._retry_asked = retry
         self._preparations: dict[tuple[str, PicturePolicy], Preparation] = {}
@@ -161,4 +169,5 @@ class World:
             serves=serves,
             changed=self._changed,
             progress=self.progress,
+            died=lambda death: self._died(role, death),
         )
