@@ -20,6 +20,8 @@ pytestmark = pytest.mark.e2e
 
 WON, LOST = CommitOutcome.WON, CommitOutcome.LOST
 TERMS = {"lock": "deadline", "lock_seconds": 2.0, "lease_seconds": 0.5}
+FIRST = 1001
+"""The epoch of the first claim on a folder."""
 
 
 @pytest.fixture
@@ -83,9 +85,9 @@ async def test_a_write_that_comes_after_the_successor_decided_is_void(folder):
     async with holder(folder, "before_put") as (process, clients):
         former = await Holder.stopped(folder, process, clients)
         assert await decide_the_rest(folder) is WON
-        assert len(folder.segments(epoch=2)) == 1
+        assert len(folder.segments(epoch=FIRST)) == 1
         assert isinstance(await former.let_go(), NotLeaderError)
-    assert len(folder.segments(epoch=2)) == 2
+    assert len(folder.segments(epoch=FIRST)) == 2
     assert await what_counts(folder) == decided("B1")
 
 

@@ -262,7 +262,7 @@ async def test_a_retry_that_cannot_be_written_down_ends_the_process_and_changes_
     async with served(folder) as aggregator:
         await aggregator.begin(folder)
         await aggregator.worker().commit(TASK, [failure(0), answer(1)])
-    wrap = partial(FaultyStore, faults=iter([full]), matching="epochs/00000004")
+    wrap = partial(FaultyStore, faults=iter([full]), matching="epochs/00002002")
     async with served(folder, wrap=wrap) as aggregator:
         with pytest.raises(StoreFullError, match="no space"):
             await aggregator.run.retry()

@@ -32,6 +32,10 @@ class _EpochFile(msgspec.Struct, kw_only=True):
     admitted: dict[str, dict[int, int]]
 
 
+EPOCHS_OF_ONE_CLAIM = 1_000
+"""Retries that one holder may begin before its numbers could meet its successor's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """One incarnation: its number, what it admitted, and which one was the last retry (0: none)."""
@@ -56,7 +60,8 @@ def begin_epoch(
         store: holds the run.
         run_id: the run.
         tasks: all of its tasks; none before it was first opened.
-        transitions: of the claim; the new epoch is above it and above all that are in the store.
+        transitions: of the claim: numbers of one claim are above those of every former one, so that a
+            stopped holder's epoch file, written late, never stands where a successor's does.
         holder: who takes over, for people.
         retry: errors of all former epochs count for nothing from now on.
 
@@ -65,7 +70,8 @@ def begin_epoch(
         StoreUnavailableError, StoreFullError: as the store says; nothing has changed.
     """
     former = _read_epochs(store, run_id)
-    number = max([transitions, *(file.epoch for file in former)]) + 1
+    claimed = transitions * EPOCHS_OF_ONE_CLAIM
+    number = max([claimed, *(file.epoch for file in former)]) + 1
     admitted = _admit(store, run_id, tasks, former)
     retried = [file.epoch for file in former if file.retry]
     if retry:

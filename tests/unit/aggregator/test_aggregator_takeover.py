@@ -31,9 +31,9 @@ def write(store, epoch, seq):
 
 
 def test_an_epoch_is_above_the_claims_transitions_and_all_former_ones(store):
-    assert begin(store, 4).number == 5
-    assert begin(store, 5).number == 6
-    assert begin(store, 1).number == 7
+    assert begin(store, 4).number == 4001
+    assert begin(store, 5).number == 5001
+    assert begin(store, 1).number == 5002
 
 
 def test_segments_up_to_the_first_gap_are_admitted(store):
@@ -64,7 +64,13 @@ def test_the_last_retry_is_remembered_by_all_later_epochs(store):
 
 def test_an_epoch_file_that_cannot_be_read_is_named_and_nothing_is_begun(store):
     begin(store, 1)
-    store.put(keys.epoch("r", 2), b"{")
-    with pytest.raises(CorruptError, match="00000002"):
+    store.put(keys.epoch("r", 1001), b"{")
+    with pytest.raises(CorruptError, match="00001001"):
         begin(store, 2)
-    assert store.size(keys.epoch("r", 3)) is None
+    assert store.size(keys.epoch("r", 2001)) is None
+
+
+def test_a_claim_never_counts_where_a_later_one_may_count(store):
+    """A holder stopped inside its epoch's PUT may finish it after its successor's."""
+    stopped = [begin(store, 1, retry=number > 0).number for number in range(5)]
+    assert begin(store, 2).number > max(stopped) + 100
