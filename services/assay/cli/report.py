@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from assay.cli.errors import told
-from assay.domain.errors import (
-    ConfigError,
-    CorruptError,
-    NotFoundError,
-    StoreUnavailableError,
-)
+from assay.domain.errors import CorruptError, NotFoundError, StoreUnavailableError
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print report.json instead of the table.")
@@ -41,14 +37,11 @@ def report(
     html: HtmlOption = False,
 ) -> None:
     """Print the result table of a run again, or make a page of it."""
+    if file is not None and not html:
+        raise typer.BadParameter("only --html writes a file", param_hint="FILE")
     with told():
         if html:
             typer.echo(f"wrote {write_html(run_dir, file or run_dir / 'report.html')}")
-        elif file is not None:
-            raise ConfigError(
-                f"cannot use {file}: only --html writes a file",
-                cure=f"assay report {run_dir} --html {file}",
-            )
         else:
             show_report(read_report(run_dir), as_json=as_json)
 
@@ -73,7 +66,8 @@ def write_html(run_dir: Path, file: Path) -> Path:
         temporary.write_bytes(page)
         temporary.replace(file)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise StoreUnavailableError(
             f"cannot write {file}: {error.strerror or error}",
             cure="name a file that can be written: assay report RUN_DIR --html FILE",

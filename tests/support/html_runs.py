@@ -1,0 +1,86 @@
+"""Run folders as a finished run leaves them, for tests of the page made from one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from assay.domain.report import RunState, TaskReport
+from assay.domain.sample import SampleState, UnscoredReason
+from assay.domain.score import Verdict
+from assay.domain.task import TaskCounts, TaskId, TaskState
+from assay.report.build import report_json
+from assay.scorer.tables import sample_table
+from support.reports import a_report, metric, tasks
+
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)>",
+    "<!--<script>alert(2)//",
+    "{{ 7*7 }} ${7*7} &lt;b&gt; ' \" ` \\",
+    "\u202edesrever\u2066 \x00 \x1b[31m \u2028 \ud7ff \U0001f4a5",
+    "javascript:alert(3) data:text/html,<script>alert(4)</script>",
+    "A" * 40_000,
+)
+CATEGORIES = ("coarse perception", "fine-grained perception", "logic <b>&", "math")
+
+
+def verdict(ordinal: int, *, right: int = 2) -> Verdict:
+    """One in 25 is unscored; of the others, `right` in three are right; every ninth is hostile."""
+    text = (
+        HOSTILE[ordinal // 9 % len(HOSTILE)]
+        if ordinal % 9 == 5
+        else f"The answer is {'ABCD'[ordinal % 4]}, since the picture shows {ordinal} things."
+    )
+    common = {
+        "sample_id": str(ordinal),
+        "target": "ABCD"[(ordinal + (ordinal % 3 >= right)) % 4],
+        "category": CATEGORIES[ordinal % 4],
+    }
+    if ordinal % 25 == 24:
+        reason = list(UnscoredReason)[ordinal // 25 % 4]
+        return Verdict(state=SampleState.UNSCORED, reason=reason, **common)
+    return Verdict(
+        state=SampleState.SCORED,
+        prediction=text,
+        extracted="ABCD"[ordinal % 4],
+        score=float(ordinal % 3 < right),
+        **common,
+    )
+
+
+def task_of(model: str, dataset: str, verdicts: list[Verdict]) -> TaskReport:
+    """The task these verdicts make, with a score that is their mean."""
+    scores = [v.score for v in verdicts if v.score is not None]
+    reasons = Counter(v.reason for v in verdicts if v.reason)
+    n = len(scores)
+    return replace(
+        tasks()[0],
+        id=TaskId(model, dataset),
+        state=TaskState.COMPLETE,
+        counts=TaskCounts(total=len(verdicts), scored=n, unscored=len(verdicts) - n),
+        unscored_by_reason=dict(reasons),
+        metrics=(
+            metric("Overall", sum(scores) / n, n=n),
+            *(metric(name, 0.25 * i, n=n // 4) for i, name in enumerate(CATEGORIES)),
+        ),
+        samples=f"samples/{model}/{dataset}.parquet",
+    )
+
+
+def run_folder(folder: Path, samples: int) -> Path:
+    """Two models on MMStar with so many samples, one task withheld, one failed."""
+    done = []
+    for model, right in (("My_Model", 2), ("My_Model-2", 1)):
+        verdicts = [verdict(ordinal, right=right) for ordinal in range(samples)]
+        task = task_of(model, "MMStar", verdicts)
+        path = folder / task.samples
+        path.parent.mkdir(parents=True)
+        path.write_bytes(sample_table(verdicts))
+        done.append(task)
+    below = replace(
+        tasks()[1], id=TaskId("My_Model-2", "mine<script>alert(5)</script>"), samples=""
+    )
+    report = a_report(state=RunState.BELOW_COVERAGE, tasks=(*done, tasks()[2], below))
+    (folder / "report.json").write_bytes(report_json(report))
+    return folder
