@@ -130,3 +130,19 @@ def test_a_stopped_driver_answers_sigterm_as_ctrl_c(started, tmp_path):
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert not (tmp_path / "run" / "report.json").exists() or report(tmp_path / "run")
+
+
+def test_a_dataset_service_killed_while_it_prepares_prepares_again(
+    desk, stub, tmp_path, clean
+):
+    user = desk(count=COUNT)
+    user.environ["ASSAY_CACHE"] = str(tmp_path / "cache")
+    process = user.start("run", user.file, "--run-dir", tmp_path / "run")
+    for _ in range(3):
+        until(lambda: processes_of(tmp_path / "run", "dataset"), "a dataset service")
+        time.sleep(0.5)
+        for pid in processes_of(tmp_path / "run", "dataset"):
+            kill(pid)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert reproducible(tmp_path / "run") == clean

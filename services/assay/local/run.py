@@ -93,7 +93,9 @@ def run(
         StoreFullError: the run's folder cannot be made or written.
     """
     resolved = _resolved(source)
-    folder = _folder(resolved, Path(run_dir) if run_dir is not None else None, resume)
+    folder = _folder(
+        resolved, Path(run_dir) if run_dir is not None else None, resume=resume
+    )
     return _drive(
         resolved.run, folder, resolved.secrets, listener, retry=False, unsealed=unsealed
     )
@@ -142,7 +144,7 @@ def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
     )
 
 
-def _folder(resolved: Resolved, run_dir: Path | None, resume: bool) -> RunFolder:  # noqa: FBT001
+def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFolder:
     asked = resolved.run
     if run_dir is not None:
         path = run_dir.expanduser().absolute()
