@@ -119,7 +119,7 @@ def task_view(number: int, task: Report, table: SampleTable | None) -> TaskView:
     headlines = headline_metrics(task["metrics"])
     others = [m for m in task["metrics"] if m not in headlines]
     tally = Counter(table.verdicts) if table else Counter()
-    categories = _categories(table)
+    categories = _categories(table, shares=not task["withheld"])
     return TaskView(
         number=number,
         model=clean(task["model"]),
@@ -261,20 +261,25 @@ def _slices(tally: Counter[str]) -> tuple[Slice, ...]:
     return tuple(found)
 
 
-def _categories(table: SampleTable | None) -> tuple[Category, ...]:
-    """Of a task's samples; none where all are of one."""
+def _categories(table: SampleTable | None, *, shares: bool) -> tuple[Category, ...]:
+    """Of a task's samples; none where all are of one. Shares would tell a score that is withheld."""
     tallies = table.by_category() if table else {}
     if len(tallies) < 2:  # noqa: PLR2004 - one category is the whole
         return ()
     return tuple(
-        Category(clean(name), tally.total(), _slices(tally), _share_right(tally))
+        Category(
+            clean(name),
+            tally.total(),
+            _slices(tally),
+            _share_right(tally) if shares else "",
+        )
         for name, tally in tallies.items()
     )
 
 
 def _share_right(tally: Counter[str]) -> str:
     judged = sum(tally[letter] for letter, _ in _KINDS)
-    return f"{tally[RIGHT] / judged:.1%}" if judged else "none"
+    return f"{tally[RIGHT] / judged:.1%}" if judged else ""
 
 
 def _best(tasks: Sequence[TaskView]) -> float | None:

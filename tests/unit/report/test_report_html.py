@@ -10,9 +10,12 @@ from base64 import b64encode
 import pytest
 
 from assay.domain.errors import CorruptError, NotFoundError
+from assay.report.build import report_json
 from assay.report.html import render_html
-from assay.report.html_samples import embed, read_samples
+from assay.report.html_samples import SampleTable, embed, read_samples
+from assay.report.html_view import task_view
 from support.html_runs import HOSTILE, run_folder
+from support.reports import a_report
 
 DATA = re.compile(
     r'<script type="application/json" id="rows-\d+">(.*?)</script>', re.DOTALL
@@ -57,6 +60,20 @@ def test_no_bounds_are_claimed_for_a_figure_that_is_no_mean(folder, tmp_path):
         task["metrics"].append({**task["metrics"][0], "name": "precision"})
     (tmp_path / "report.json").write_text(json.dumps(report))
     assert "with the unscored as all wrong" not in render_html(tmp_path).decode()
+
+
+def test_no_share_is_shown_where_the_score_is_withheld(folder):
+    report = json.loads((folder / "report.json").read_bytes())
+    table = read_samples(folder, report["tasks"][0]["samples"])
+    task = {**report["tasks"][0], "metrics": [], "withheld": "too few"}
+    assert {c.right for c in task_view(0, task, table).categories} == {""}
+
+
+def test_answers_that_nobody_judged_are_neither_right_nor_wrong():
+    columns = {"state": ["PREDICTED"], "score": [None], "category": [None]}
+    table = SampleTable(columns, "n")
+    task = json.loads(report_json(a_report()))["tasks"][0]
+    assert [s.kind for s in task_view(0, task, table).slices] == ["unjudged"]
 
 
 def test_every_prediction_comes_back_from_the_page_as_it_was(page):
