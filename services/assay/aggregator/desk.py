@@ -40,6 +40,9 @@ from assay.store.prepared import PreparedDataset
 LONGEST_WAIT_SECONDS = 30.0
 """The most a lease call waits for work."""
 _SHORTEST_WAIT_SECONDS = 0.01
+MOST_PROMPT_BYTES = 8 * 1024 * 1024
+"""Prompts of one answer: half of what a message may hold."""
+_PICTURE_REF_BYTES = 100
 
 _log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class WorkDesk:
             change = work.next_change()
             pause = min(until, change if change is not None else until) - now
             await self._book.changes.wait(max(_SHORTEST_WAIT_SECONDS, pause))
-        leases = [await self._filled(each, work) for each in granted]
+        leases = await self._filled(granted, work)
         if granted:
             self._book.changes.note()
         return LeaseGrant(
@@ -155,23 +158,38 @@ class WorkDesk:
         self._count += 1
         return f"e{self._book.epoch.number}-{self._count}"
 
-    async def _filled(self, grant: Granted, work: LeaseBook) -> Lease:
-        """A grant with its prompts; when they cannot be read, nobody holds it."""
+    async def _filled(self, granted: Sequence[Granted], work: LeaseBook) -> list[Lease]:
+        """Grants with their prompts; what cannot be read, or does not fit, nobody holds."""
+        leases: list[Lease] = []
+        room = MOST_PROMPT_BYTES
+        for grant in granted:
+            try:
+                samples, room = await self._samples(grant, room)
+            except BaseException:
+                for unsent in granted:
+                    work.give_back(unsent.lease_id, unsent.ordinals)
+                raise
+            if len(samples) < len(grant.ordinals):
+                work.give_back(grant.lease_id, grant.ordinals[len(samples) :])
+            if samples:
+                leases.append(
+                    Lease(
+                        lease_id=grant.lease_id,
+                        task=grant.task,
+                        expires=self._book.means.lease_seconds,
+                        samples=samples,
+                    )
+                )
+        return leases
+
+    async def _samples(
+        self, grant: Granted, room: int
+    ) -> tuple[tuple[LeasedSample, ...], int]:
         opened = self._book.task(grant.task).opened
         assert opened is not None
         means = self._book.means
-        try:
-            samples = await means.block(
-                _samples, opened.prepared, means.store, grant.ordinals
-            )
-        except BaseException:
-            work.give_back(grant.lease_id, grant.ordinals)
-            raise
-        return Lease(
-            lease_id=grant.lease_id,
-            task=grant.task,
-            expires=means.lease_seconds,
-            samples=samples,
+        return await means.block(
+            _samples, opened.prepared, means.store, grant.ordinals, room
         )
 
 
@@ -215,10 +233,10 @@ class ScoreDesk:
             PermanentError: the result does not fit the task.
             StoreFullError, StoreUnavailableError: as the store says.
         """
-        session.task.score = await session.finish(outcome)
+        score = await session.finish(outcome)
+        session.task.score, digest = score, score.digest
         await self._book.publish_score(session.task)
         self._book.changes.note()
-        digest = session.task.score.digest
         _log.info("task scored", task=str(session.task.id), score_digest=digest)
         return digest
 
@@ -238,15 +256,34 @@ class ScoreDesk:
 
 
 def _samples(
-    prepared: PreparedDataset, store: ObjectStore, ordinals: Sequence[int]
-) -> tuple[LeasedSample, ...]:
-    return tuple(
-        LeasedSample(
-            ordinal=ordinal,
-            sample_id=prepared.sample_ids[ordinal],
-            prompt=_addressed(prepared.prompt(ordinal), store),
+    prepared: PreparedDataset, store: ObjectStore, ordinals: Sequence[int], room: int
+) -> tuple[tuple[LeasedSample, ...], int]:
+    """The first of these samples whose prompts fit into `room` bytes, and the room that is left.
+
+    A message takes its first prompt whatever its size: it would never be sent otherwise.
+    """
+    samples: list[LeasedSample] = []
+    for ordinal in ordinals:
+        prompt = _addressed(prepared.prompt(ordinal), store)
+        size = _size(prompt)
+        if size > room and (samples or room < MOST_PROMPT_BYTES):
+            return tuple(samples), 0
+        room -= size
+        sample_id = prepared.sample_ids[ordinal]
+        samples.append(
+            LeasedSample(ordinal=ordinal, sample_id=sample_id, prompt=prompt)
         )
-        for ordinal in ordinals
+    return tuple(samples), room
+
+
+def _size(prompt: Prompt) -> int:
+    """About as many bytes as the prompt takes in a message."""
+    return sum(
+        _PICTURE_REF_BYTES + len(part.url)
+        if isinstance(part, PicturePart)
+        else len(part.text.encode())
+        for turn in prompt.turns
+        for part in turn.parts
     )
 
 

@@ -164,11 +164,13 @@ class LeaseBook:
 
     def give_back(self, lease_id: str, ordinals: Iterable[int]) -> None:
         """Takes samples out of a lease before it has reached its worker."""
-        lease = self._leases[lease_id]
+        lease = self._leases.get(lease_id)
+        if lease is None:
+            return
         pool = self._pools[lease.task]
-        for ordinal in ordinals:
+        for ordinal in lease.ordinals.intersection(ordinals):
             lease.ordinals.discard(ordinal)
-            pool.leased.pop(ordinal, None)
+            del pool.leased[ordinal]
             pool.give_back(ordinal)
         if not lease.ordinals:
             del self._leases[lease_id]

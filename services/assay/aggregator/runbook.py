@@ -347,11 +347,22 @@ class RunBook:
             self.lost.set_result(error)
 
     def _committed(self, task_id: TaskId, ordinals: Sequence[int]) -> None:
-        opened = self.tasks[task_id].opened
-        if opened is not None:
-            opened.committed += len(ordinals)
+        task = self.tasks[task_id]
+        if task.opened is not None:
+            task.opened.committed += len(ordinals)
+            self._drop_outdated(task, task.opened.ledger)
         self.queue(task_id.model).settle(task_id, ordinals)
         self.changes.note()
+
+    def _drop_outdated(self, task: Task, ledger: Ledger) -> None:
+        """An answer that came after its task was scored is scored too, unless the run has ended."""
+        if task.score is None or self.finished:
+            return
+        if task.score.fingerprint != scores.fingerprint_of(
+            ledger, self.pinned.run.judge
+        ):
+            task.score = None
+            _log.info("score outdated: an answer came late", task=str(task.id))
 
     async def _begin_epoch(self, *, retry: bool) -> None:
         means, tasks = self.means, list(_task_ids(self._pinned))

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from assay.aggregator import scores
-from assay.aggregator.ledger import Ledger, Place
+from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
 from assay.aggregator.scores import StoredScore
 from assay.aggregator.takeover import admitted_segments
@@ -145,10 +145,7 @@ class ScoringSession:
             StoreFullError, StoreUnavailableError: as the store says; claim again later.
         """
         ledger = self._opened.ledger
-        if self.lost.is_set() or self._stale(ledger):
-            raise LeaseLostError(
-                f"cannot keep the score of {self.task.id}: it is outdated"
-            )
+        self._confirm_current()
         judged = 0 if self._run.mode is Mode.INFER else ledger.total - outcome.unscored
         if outcome.scored != judged:
             raise PermanentError(
@@ -164,14 +161,20 @@ class ScoringSession:
             score,
             self._spool,
         )
+        # A late answer may have come while it was written.
+        self._confirm_current()
         return score
 
     async def close(self) -> None:
         """Drops what came in."""
         await self._means.block(partial(shutil.rmtree, self._spool, ignore_errors=True))
 
-    def _stale(self, ledger: Ledger) -> bool:
-        return scores.fingerprint_of(ledger, self._run.judge) != self._fingerprint
+    def _confirm_current(self) -> None:
+        now = scores.fingerprint_of(self._opened.ledger, self._run.judge)
+        if self.lost.is_set() or now != self._fingerprint:
+            raise LeaseLostError(
+                f"cannot keep the score of {self.task.id}: it is outdated"
+            )
 
     def _score(self, outcome: ScoreOutcome) -> StoredScore:
         manifest = self._opened.prepared.manifest
