@@ -81,6 +81,7 @@ class Result:
         first_request: seconds from the start of the command.
         bytes_per_sample: segments and epoch files written during inference.
         score_seconds: from the start of scoring to its end.
+        others: cores that other work on the machine took meanwhile.
         accuracy: what came out: equal for all who score.
     """
 
@@ -93,6 +94,7 @@ class Result:
     first_request: float
     bytes_per_sample: float | None = None
     score_seconds: float | None = None
+    others: float | None = None
     accuracy: float | None = None
 
 
@@ -157,6 +159,7 @@ def _assay_result(rows: int, referee: Stub, outcome: Outcome, run_dir: Path) -> 
         rss_bytes=worker.peak_rss_bytes,
         first_request=stats["first_request"] - outcome.begun,
         bytes_per_sample=written / rows,
+        others=outcome.others(stats["cpu_seconds"]),
         score_seconds=max(s.seen for s in scorers) - min(s.begun for s in scorers),
         accuracy=next(m["value"] for m in metrics if m["name"] == "Overall"),
     )

@@ -32,6 +32,7 @@ class Outcome:
         begun: when it was started, seconds of the wall clock.
         wall_seconds: from start to exit.
         processes: all that ran below it, itself included.
+        machine_cpu_seconds: CPU that the whole machine spent meanwhile, on whatever it did.
     """
 
     code: int
@@ -39,6 +40,12 @@ class Outcome:
     begun: float
     wall_seconds: float
     processes: list[Watched]
+    machine_cpu_seconds: float
+
+    def others(self, known: float) -> float:
+        """Cores that neither the command nor `known` CPU seconds account for."""
+        mine = sum(each.cpu_seconds for each in self.processes) + known
+        return max(0.0, self.machine_cpu_seconds - mine) / self.wall_seconds
 
     def of(self, module: str) -> list[Watched]:
         """The processes started with `-m <module>`."""
@@ -53,7 +60,7 @@ def run_watched(
     Raises:
         TimeoutError: it did not end in time; it was killed.
     """
-    begun = time.time()
+    begun, busy = time.time(), _busy()
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
@@ -74,7 +81,13 @@ def run_watched(
             wall = time.time() - begun
             watcher.finish()
     said = log.read_text(errors="replace")
-    return Outcome(code, said, begun, wall, list(watcher.found.values()))
+    found = list(watcher.found.values())
+    return Outcome(code, said, begun, wall, found, _busy() - busy)
+
+
+def _busy() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
 
 
 class _Watcher(threading.Thread):
