@@ -64,9 +64,9 @@ class Supervisor:
     async def _score(
         self, session: ScoreSession, spool: Spool, head: ScoreHead
     ) -> None:
-        predictions = await _receive(session, spool, head)
-        listener = Listener(predictions, predictions_only=head.predictions_only)
-        result = await self._run_child(spool, head, listener)
+        listener = Listener(predictions_only=head.predictions_only)
+        result = await self._run_child(session, spool, head, listener)
+        predictions = listener.predictions
         samples = await asyncio.to_thread(sample_table, listener.verdicts)
         timing = await asyncio.to_thread(timing_table, predictions)
         outcome = listener.outcome(result.protections)
@@ -85,24 +85,25 @@ class Supervisor:
         )
 
     async def _run_child(
-        self, spool: Spool, head: ScoreHead, listener: Listener
+        self, session: ScoreSession, spool: Spool, head: ScoreHead, listener: Listener
     ) -> SealedResult:
-        document = {
-            "dataset": head.dataset,
-            "model": head.model,
-            "judge": head.judge,
-            "limit": head.limit,
-            "predictions_only": head.predictions_only,
-        }
+        """Starts the child at once: its imports take as long as the input takes to come."""
         job = SealedJob(
             module=CHILD_MODULE,
             workdir=spool.folder,
-            stdin=json.dumps(document).encode(),
             time_limit_seconds=self._limits.time_limit_seconds,
             memory_limit_bytes=self._limits.memory_limit_bytes,
             unsealed=self._limits.unsealed,
         )
-        return await run_sealed(job, listener.line)
+        document = asyncio.create_task(_receive(session, spool, head, listener))
+        try:
+            return await run_sealed(job, listener.line, asyncio.shield(document))
+        except (ScorerError, SealError):
+            # What went wrong is told over the same stream, which therefore must be read to its end.
+            await document
+            raise
+        finally:
+            document.cancel()
 
 
 @asynccontextmanager
@@ -115,9 +116,13 @@ async def _spool() -> AsyncIterator[Spool]:
 
 
 async def _receive(
-    session: ScoreSession, spool: Spool, head: ScoreHead
-) -> list[ScorePrediction]:
-    """Writes the table as it comes, keeps the predictions, and sees that none is missing."""
+    session: ScoreSession, spool: Spool, head: ScoreHead, listener: Listener
+) -> bytes:
+    """Puts the input where the child looks for it, and returns the child's document.
+
+    Raises:
+        ScorerError: a prediction is missing.
+    """
     predictions: list[ScorePrediction] = []
     stream = await asyncio.to_thread(spool.table_path(head.dataset).open, "wb")
     try:
@@ -135,7 +140,15 @@ async def _receive(
             f"{head.model}/{head.dataset} has {head.total} samples and {len(ordinals)} predictions"
         )
     await asyncio.to_thread(spool.write_predictions, predictions)
-    return predictions
+    listener.predictions = predictions
+    document = {
+        "dataset": head.dataset,
+        "model": head.model,
+        "judge": head.judge,
+        "limit": head.limit,
+        "predictions_only": head.predictions_only,
+    }
+    return json.dumps(document).encode()
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -22,12 +22,18 @@ class Listener:
 
     The child decides about scores, never about predictions: those are ours, and a sample whose inference
     failed keeps that reason whatever the child says.
+
+    Attributes:
+        predictions: one per sample, in dataset order; set before the child is told what to decide.
     """
 
     def __init__(
-        self, predictions: Sequence[ScorePrediction], *, predictions_only: bool = False
+        self,
+        predictions: Sequence[ScorePrediction] = (),
+        *,
+        predictions_only: bool = False,
     ) -> None:
-        self._predictions = predictions
+        self.predictions = predictions
         self._judged = SampleState.PREDICTED if predictions_only else SampleState.SCORED
         self._verdicts: list[Verdict] = []
         self._done: Mapping[str, Any] | None = None
@@ -57,7 +63,7 @@ class Listener:
             self._verdicts.append(self._verdict(row))
 
     def _verdict(self, row: Sequence[Any]) -> Verdict:
-        prediction = self._predictions[len(self._verdicts)]
+        prediction = self.predictions[len(self._verdicts)]
         told, score, extracted, target, category = row
         failure = prediction.completion.failure
         reason = failure.reason if failure else UnscoredReason(told) if told else None
@@ -82,10 +88,10 @@ class Listener:
         Raises:
             ScorerError: some are missing.
         """
-        if self._done is None or len(self._verdicts) != len(self._predictions):
+        if self._done is None or len(self._verdicts) != len(self.predictions):
             raise ScorerError(
                 f"the scoring child decided {len(self._verdicts)} of"
-                f" {len(self._predictions)} samples"
+                f" {len(self.predictions)} samples"
             )
         return self._verdicts
 

@@ -13,11 +13,11 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from assay.domain.errors import SealError
 from assay.seal.child import SETTINGS_VARIABLE
@@ -78,10 +78,16 @@ class SealedResult:
 Line = dict[str, object]
 
 
-async def run_sealed(job: SealedJob, on_line: Callable[[Line], None]) -> SealedResult:
+async def run_sealed(
+    job: SealedJob,
+    on_line: Callable[[Line], None],
+    document: Awaitable[bytes] | None = None,
+) -> SealedResult:
     """Runs `job` to its end; `on_line` gets each JSON object the child sends, in order.
 
-    An exception of `on_line` kills the child and is raised.
+    `document` stands for `job.stdin` where it takes time to come: the child imports and seals itself
+    meanwhile, and its time limit counts from then. An exception of `on_line` or `document` kills the
+    child and is raised.
 
     Raises:
         SealError: the child could not be sealed, broke a limit, or ended badly.
@@ -94,11 +100,12 @@ async def run_sealed(job: SealedJob, on_line: Callable[[Line], None]) -> SealedR
         raise
     finally:
         os.close(writing)
-    tail = _Tail()
+    tail = _Tail(process)
     lines = _Lines(job, on_line)
     try:
-        async with asyncio.timeout(job.time_limit_seconds):
-            await _converse(job, process, reading, lines, tail)
+        async with asyncio.timeout(job.time_limit_seconds) as clock:
+            feed = _feed(job, process, document, clock)
+            await _converse(job, reading, feed, lines, tail)
             await process.wait()
     except TimeoutError:
         raise SealError(
@@ -127,25 +134,38 @@ async def _start(job: SealedJob, descriptor: int) -> Process:
     temporary = job.workdir / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = _environment(job, temporary)
-    # A file without a name: the child may read it late or never, and nobody waits for it.
-    with tempfile.TemporaryFile() as document:
-        document.write(job.stdin)
-        document.seek(0)
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "assay.seal",
-            job.module,
-            *job.argv,
-            cwd=job.workdir,
-            env=environment | {SETTINGS_VARIABLE: json.dumps(settings)},
-            stdin=document,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-        )
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        "assay.seal",
+        job.module,
+        *job.argv,
+        cwd=job.workdir,
+        env=environment | {SETTINGS_VARIABLE: json.dumps(settings)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        pass_fds=(descriptor,),
+        start_new_session=True,
+    )
+
+
+async def _feed(
+    job: SealedJob,
+    process: Process,
+    document: Awaitable[bytes] | None,
+    clock: asyncio.Timeout,
+) -> None:
+    """Gives the child its document, whole; a child that does not want it says why by how it ends."""
+    data = job.stdin if document is None else await document
+    clock.reschedule(asyncio.get_running_loop().time() + job.time_limit_seconds)
+    stream = process.stdin
+    assert stream is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(data)
+        await stream.drain()
+    stream.close()
 
 
 def _environment(job: SealedJob, temporary: Path) -> dict[str, str]:
@@ -169,9 +189,13 @@ def _environment(job: SealedJob, temporary: Path) -> dict[str, str]:
 
 
 async def _converse(
-    job: SealedJob, process: Process, reading: int, lines: _Lines, tail: _Tail
+    job: SealedJob,
+    reading: int,
+    feed: Coroutine[Any, Any, None],
+    lines: _Lines,
+    tail: _Tail,
 ) -> None:
-    """Reads the child until it closes its pipes."""
+    """Feeds the child, and reads it until it closes its pipes."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LINE_LIMIT_BYTES)
     transport, _ = await loop.connect_read_pipe(
@@ -180,12 +204,15 @@ async def _converse(
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_watch_disk(job))
+            feeding = group.create_task(feed)
             try:
                 async with asyncio.TaskGroup() as pipes:
                     pipes.create_task(lines.read(reader))
-                    pipes.create_task(tail.read(process))
+                    pipes.create_task(tail.read())
             finally:
                 watch.cancel()
+                # A child may end without having read; then nobody will.
+                feeding.cancel()
     finally:
         transport.close()
 
@@ -273,7 +300,8 @@ class _Lines:
 class _Tail:
     """Keeps the end of what the child prints."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: Process) -> None:
+        self._process = process
         self._kept = b""
 
     def text(self) -> str:
@@ -281,8 +309,8 @@ class _Tail:
         text = self._kept.decode(errors="replace").strip()
         return "".join(c for c in text if c.isprintable() or c == "\n")
 
-    async def read(self, process: Process) -> None:
-        stream = process.stdout
+    async def read(self) -> None:
+        stream = self._process.stdout
         assert stream is not None
         while data := await stream.read(65536):
             self._kept = (self._kept + data)[-_STDERR_KEPT_BYTES:]

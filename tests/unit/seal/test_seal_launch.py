@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from assay.domain.errors import SealError
+from assay.domain.errors import SealError, UnavailableError
 from assay.seal.launch import SealedJob, run_sealed
 
 SEAL = "from assay.seal.child import seal, read_input\n"
 
 
-async def run(tmp_path, code, *, on_line=lambda _line: None, **limits):
+async def run(tmp_path, code, *, on_line=lambda _line: None, document=None, **limits):
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "sealed_test_module.py").write_text(SEAL + code)
     (tmp_path / "work").mkdir()
@@ -22,7 +23,7 @@ async def run(tmp_path, code, *, on_line=lambda _line: None, **limits):
         environment={"PYTHONPATH": str(tmp_path / "library")},
         **{"time_limit_seconds": 60} | limits,
     )
-    return await run_sealed(job, on_line)
+    return await run_sealed(job, on_line, document)
 
 
 async def test_lines_arrive_in_order_and_the_document_is_read_after_the_seal(tmp_path):
@@ -36,6 +37,36 @@ async def test_lines_arrive_in_order_and_the_document_is_read_after_the_seal(tmp
         {"i": 1, "got": ""},
         {"i": 2, "got": ""},
     ]
+
+
+async def test_a_child_seals_itself_while_its_document_is_still_on_the_way(tmp_path):
+    sealed, lines = asyncio.Event(), []
+
+    def take(line):
+        lines.append(line)
+        sealed.set()
+
+    async def document():
+        await sealed.wait()
+        return b"late"
+
+    code = "o = seal()\no.send({'ready': 1})\no.send({'got': read_input().decode()})"
+    await run(tmp_path, code, on_line=take, document=document())
+    assert lines == [{"ready": 1}, {"got": "late"}]
+
+
+async def test_a_child_that_ends_before_its_document_comes_is_not_waited_for(tmp_path):
+    never = asyncio.get_running_loop().create_future()
+    with pytest.raises(SealError, match="exit code 7"):
+        await run(tmp_path, "seal()\nraise SystemExit(7)", document=never)
+
+
+async def test_a_document_that_cannot_be_had_ends_the_child_and_is_the_error(tmp_path):
+    async def document():
+        raise UnavailableError("the sender is gone")
+
+    with pytest.raises(UnavailableError, match="the sender is gone"):
+        await run(tmp_path, "seal()\nread_input()", document=document())
 
 
 async def test_a_child_over_its_time_is_killed(tmp_path):
