@@ -1,6 +1,7 @@
 """The aggregator through its calls: what was acknowledged is on the disk, and survives whatever comes."""
 
 import asyncio
+import json
 from contextlib import aclosing
 from functools import partial
 
@@ -35,7 +36,15 @@ from support.aggregator import (
 )
 
 WON, LOST, REFUSED = CommitOutcome.WON, CommitOutcome.LOST, CommitOutcome.REFUSED
-METRIC = Metric(name="Overall", split="none", value=100.0, scale=(0.0, 100.0), n=4)
+METRIC = Metric(
+    name="Overall",
+    split="none",
+    value=100.0,
+    scale=(0.0, 100.0),
+    n=4,
+    bounds=(80.0, 100.0),
+    upstream_value=80.0,
+)
 
 
 @pytest.fixture
@@ -73,7 +82,10 @@ async def test_a_run_goes_from_open_to_a_report(folder):
         ended = await aggregator.run.finish()
     assert ended.state is RunState.COMPLETE
     assert (folder.run_dir / f"samples/{TASK}.parquet").read_bytes() == b"rows"
-    assert '"value": 100.0' in (folder.run_dir / "report.json").read_text()
+    report = json.loads((folder.run_dir / "report.json").read_bytes())
+    (metric,) = report["tasks"][0]["metrics"]
+    assert (metric["value"], metric["bounds"]) == (100.0, [80.0, 100.0])
+    assert (metric["upstream_value"], metric["upstream_reason"]) == (80.0, "")
 
 
 async def test_a_commit_is_on_the_disk_when_it_is_acknowledged(folder):

@@ -39,6 +39,11 @@ class Metric:
         value: None: withheld or not a number.
         scale: lowest and highest value it can take.
         n: samples it was computed over (scored ones); 0: not known for this metric.
+        bounds: lowest and highest value it could have had every unscored sample a verdict; None: not
+            known for this metric.
+        upstream_value: what upstream would have printed, its failures scored as it scores them; None:
+            not known.
+        upstream_reason: why `upstream_value` is None; empty: nobody asked.
     """
 
     name: str
@@ -46,3 +51,6 @@ class Metric:
     value: float | None
     scale: tuple[float, float]
     n: int
+    bounds: tuple[float, float] | None = None
+    upstream_value: float | None = None
+    upstream_reason: str = ""

@@ -118,6 +118,11 @@ def _metric(metric: Metric) -> Json:
         "value": _number(metric.value),
         "scale": [_number(bound) for bound in metric.scale],
         "n": metric.n,
+        "bounds": None
+        if metric.bounds is None
+        else [_number(bound) for bound in metric.bounds],
+        "upstream_value": _number(metric.upstream_value),
+        "upstream_reason": metric.upstream_reason,
     }
 
 

@@ -240,7 +240,12 @@ def _metric(metric: Metric) -> score_pb2.MetricValue:
         scale_low=metric.scale[0],
         scale_high=metric.scale[1],
         sample_count=metric.n,
+        upstream_reason=metric.upstream_reason,
     )
     if metric.value is not None:
         message.value = metric.value
+    if metric.bounds is not None:
+        message.bounds_low, message.bounds_high = metric.bounds
+    if metric.upstream_value is not None:
+        message.upstream_value = metric.upstream_value
     return message

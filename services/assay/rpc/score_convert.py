@@ -57,4 +57,11 @@ def _metric(message: score_pb2.MetricValue) -> Metric:
         value=message.value if message.HasField("value") else None,
         scale=(message.scale_low, message.scale_high),
         n=message.sample_count,
+        bounds=(message.bounds_low, message.bounds_high)
+        if message.HasField("bounds_low") and message.HasField("bounds_high")
+        else None,
+        upstream_value=message.upstream_value
+        if message.HasField("upstream_value")
+        else None,
+        upstream_reason=message.upstream_reason,
     )

@@ -127,14 +127,26 @@ class Listener:
 
 def _metric(told: Mapping[str, Any]) -> Metric:
     low, high = told["scale"]
-    value = told["value"]
+    value, upstream = told["value"], told.get("upstream")
     return Metric(
         name=str(_text(told["name"], _WORD_LIMIT)),
         split=str(_text(told["split"], _WORD_LIMIT)),
         value=None if value is None else _finite(value),
         scale=(_finite(low), _finite(high)),
         n=int(told["n"]),
+        bounds=_bounds(told.get("bounds")),
+        upstream_value=None if upstream is None else _finite(upstream),
+        upstream_reason=_text(told.get("upstream_reason"), _WORD_LIMIT) or "",
     )
+
+
+def _bounds(told: Sequence[Any] | None) -> tuple[float, float] | None:
+    if told is None:
+        return None
+    low, high = map(_finite, told)
+    if low > high:
+        raise ValueError(f"{low} to {high} are no bounds")
+    return low, high
 
 
 def _finite(value: Any) -> float:

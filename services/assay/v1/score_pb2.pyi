@@ -87,6 +87,10 @@ class MetricValue(_message.Message):
     SCALE_LOW_FIELD_NUMBER: _builtins.int
     SCALE_HIGH_FIELD_NUMBER: _builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    BOUNDS_LOW_FIELD_NUMBER: _builtins.int
+    BOUNDS_HIGH_FIELD_NUMBER: _builtins.int
+    UPSTREAM_VALUE_FIELD_NUMBER: _builtins.int
+    UPSTREAM_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """REQUIRED. Upstream's column or key."""
     split: _builtins.str
@@ -98,6 +102,15 @@ class MetricValue(_message.Message):
     scale_high: _builtins.float
     sample_count: _builtins.int
     """OPTIONAL. Samples it was computed over; zero: not known for this metric."""
+    bounds_low: _builtins.float
+    """OPTIONAL. Lowest and highest value it could have had every unscored sample a verdict; both or
+    neither. Absent: not known for this metric.
+    """
+    bounds_high: _builtins.float
+    upstream_value: _builtins.float
+    """OPTIONAL. What upstream would have printed. Absent: not known."""
+    upstream_reason: _builtins.str
+    """OPTIONAL. Why `upstream_value` is absent; empty: nobody asked."""
     def __init__(
         self,
         *,
@@ -107,13 +120,30 @@ class MetricValue(_message.Message):
         scale_low: _builtins.float = ...,
         scale_high: _builtins.float = ...,
         sample_count: _builtins.int = ...,
+        bounds_low: _builtins.float | None = ...,
+        bounds_high: _builtins.float | None = ...,
+        upstream_value: _builtins.float | None = ...,
+        upstream_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bounds_high", b"_bounds_high", "_bounds_low", b"_bounds_low", "_upstream_value", b"_upstream_value", "_value", b"_value", "bounds_high", b"bounds_high", "bounds_low", b"bounds_low", "upstream_value", b"upstream_value", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "name", b"name", "sample_count", b"sample_count", "scale_high", b"scale_high", "scale_low", b"scale_low", "split", b"split", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bounds_high", b"_bounds_high", "_bounds_low", b"_bounds_low", "_upstream_value", b"_upstream_value", "_value", b"_value", "bounds_high", b"bounds_high", "bounds_low", b"bounds_low", "name", b"name", "sample_count", b"sample_count", "scale_high", b"scale_high", "scale_low", b"scale_low", "split", b"split", "upstream_reason", b"upstream_reason", "upstream_value", b"upstream_value", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bounds_high: _TypeAlias = _typing.Literal["bounds_high"]  # noqa: Y015
+    _WhichOneofArgType__bounds_high: _TypeAlias = _typing.Literal["_bounds_high", b"_bounds_high"]  # noqa: Y015
+    _WhichOneofReturnType__bounds_low: _TypeAlias = _typing.Literal["bounds_low"]  # noqa: Y015
+    _WhichOneofArgType__bounds_low: _TypeAlias = _typing.Literal["_bounds_low", b"_bounds_low"]  # noqa: Y015
+    _WhichOneofReturnType__upstream_value: _TypeAlias = _typing.Literal["upstream_value"]  # noqa: Y015
+    _WhichOneofArgType__upstream_value: _TypeAlias = _typing.Literal["_upstream_value", b"_upstream_value"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bounds_high) -> _WhichOneofReturnType__bounds_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bounds_low) -> _WhichOneofReturnType__bounds_low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upstream_value) -> _WhichOneofReturnType__upstream_value | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
 Global___MetricValue: _TypeAlias = MetricValue  # noqa: Y015

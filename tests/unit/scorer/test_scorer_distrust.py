@@ -178,3 +178,27 @@ def test_the_same_verdicts_are_the_same_bytes():
         return sample_table(listener.verdicts)
 
     assert table() == table()
+
+
+def told(**more):
+    metric = {"name": "Overall", "split": "none", "value": 0.5, "scale": [0, 1], "n": 4}
+    listener = Listener([])
+    done = {"metrics": [{**metric, **more}], "withheld": "", "versions": {}}
+    listener.line({"done": done})
+    return listener.outcome({}).metrics[0]
+
+
+def test_bounds_and_upstreams_own_value_are_taken_where_they_are_told():
+    found = told(bounds=[0.25, 0.75], upstream=None, upstream_reason="needs a judge")
+    assert (found.bounds, found.upstream_value) == ((0.25, 0.75), None)
+    assert found.upstream_reason == "needs a judge"
+    assert told(upstream=0.4).upstream_value == 0.4
+    assert told().bounds is None
+
+
+@pytest.mark.parametrize(
+    "odd", [{"bounds": [1, 0]}, {"bounds": [0]}, {"upstream": float("nan")}]
+)
+def test_bounds_that_make_no_sense_are_an_error(odd):
+    with pytest.raises(ScorerError, match="something odd"):
+        told(**odd)
