@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from assay.seal.launch import SealedJob, run_sealed
@@ -116,8 +118,163 @@ def vqa(count: int, *, lists: bool, split: bool = False) -> dict[str, list[objec
     return table
 
 
+def circular(groups: int, rotations: int = 4) -> dict[str, list[object]]:
+    """Questions with their options rotated, base rows first, as upstream numbers them."""
+    rows = [(r, g) for r in range(rotations) for g in range(groups)]
+    words = ("red", "blue", "via", "round")
+    return {
+        "index": [r * 1_000_000 + g for r, g in rows],
+        "question": [f"Which one, {g}?" for _, g in rows],
+        **{
+            letter: [f"{words[(place + r) % 4]} {g}" for r, g in rows]
+            for place, letter in enumerate("ABCD")
+        },
+        "answer": ["ABCD"[(g - r) % 4] for r, g in rows],
+        "category": [f"kind {g % 3}" for _, g in rows],
+        "l2-category": [
+            ("attribute_reasoning", "logic_reasoning")[g % 2] for _, g in rows
+        ],
+        "split": ["dev" for _ in rows],
+        "image": [PICTURE if r == 0 else str(g) for r, g in rows],
+    }
+
+
+MMT_KINDS = (
+    "visual_recognition",
+    "localization",
+    "ocr",
+    "counting",
+    "hallucination",
+    "image_retrieval",
+    "threed",
+    "visual_captioning",
+    "visual_grounding",
+    "doc_understanding",
+    "action_recognition",
+    "pixel_level_perception",
+    "image-to-image_translation",
+    "relation_reasoning",
+    "intelligence_quotient_test",
+    "emotion",
+    "visual_illusion",
+    "meme_understanding",
+    "visual_prompt_understanding",
+    "anomaly_detection",
+    "keypoint_detection",
+    "visual_commonsense_reasoning",
+    "image_evaluation_judgement",
+    "multiple_image_analysis",
+    "cross_image_matching",
+    "temporal_understanding",
+    "visual_code",
+    "medical_understanding",
+    "autonomous_driving",
+    "discipline_knowledge_reasoning",
+    "embodied_ai",
+    "gui_navigation",
+)
+"""Every l2-category of MMT-Bench."""
+
+
+def mmt(kinds: Sequence[str], per_kind: int = 4) -> dict[str, list[object]]:
+    """MMT-Bench: every kind of task, two tasks each."""
+    count = len(kinds) * per_kind
+    table = multiple_choice(count)
+    table["l2-category"] = [kinds[i // per_kind] for i in range(count)]
+    table["category"] = [f"{kinds[i // per_kind]} {i % 2}" for i in range(count)]
+    table["split"] = [("VAL", "TEST")[i % 4 // 2] for i in range(count)]
+    return table
+
+
+def mmmu(count: int) -> dict[str, list[object]]:
+    """MMMU: every fourth question is open."""
+    table = multiple_choice(count)
+    open_question = [i % 4 == 3 for i in range(count)]
+    for letter in "ABCD":
+        table[letter] = [
+            "" if gone else cell
+            for gone, cell in zip(open_question, table[letter], strict=True)
+        ]
+    table["answer"] = [
+        ("12.5", "cat")[i // 4 % 2] if gone else "ABC"[i % 4]
+        for i, gone in enumerate(open_question)
+    ]
+    table["split"] = [("dev", "validation")[i % 2] for i in range(count)]
+    table["id"] = [f"{table['split'][i]}_Art_{i}" for i in range(count)]
+    table["l2-category"] = [("Art", "Science")[i % 3 == 0] for i in range(count)]
+    return table
+
+
+def gmai(count: int) -> dict[str, list[object]]:
+    table = multiple_choice(count)
+    for name in ("clinical vqa task", "department", "perceptual granularity"):
+        table[name] = [f"{name} {i % 3}" for i in range(count)]
+    return table
+
+
+OCR_KINDS = (
+    "Regular Text Recognition",
+    "Digit String Recognition",
+    "Doc-oriented VQA",
+    "Scene Text-centric VQA",
+    "Handwritten Mathematical Expression Recognition",
+    "Key Information Extraction",
+)
+
+
+def ocr_bench(count: int) -> dict[str, list[object]]:
+    words = ("7", "Blue", "via", "a b", "x = 1", "None")
+    return {
+        "index": list(range(count)),
+        "question": [f"What is written, {i}?" for i in range(count)],
+        "answer": [str([words[i % 5], f"other {i}"]) for i in range(count)],
+        "category": [OCR_KINDS[i % len(OCR_KINDS)] for i in range(count)],
+        "image": [PICTURE] * count,
+    }
+
+
+def mtvqa(count: int) -> dict[str, list[object]]:
+    table = vqa(count, lists=False)
+    table["category"] = [("AR", "DE", "JA")[i % 3] for i in range(count)]
+    table["split"] = ["test"] * count
+    return table
+
+
+def captions(count: int) -> dict[str, list[object]]:
+    return {
+        "index": list(range(count)),
+        "answer": [
+            str([f"a dog number {i} runs in the park", f"the dog {i} is running"])
+            for i in range(count)
+        ],
+        "image": [PICTURE] * count,
+    }
+
+
+COLLECTIONS = {
+    "MMMB": ("MMMB_ar", "MMMB_cn", "MMMB_en", "MMMB_pt", "MMMB_ru", "MMMB_tr"),
+    "MTL_MMBench_DEV": tuple(
+        f"MMBench_dev_{code}" for code in ("ar", "cn", "en", "pt", "ru", "tr")
+    ),
+}
+
+
 def predictions(count: int) -> list[str]:
     return [AWKWARD[i % len(AWKWARD)] for i in range(count)]
+
+
+def _tables(folder: Path, name: str, columns) -> list[object]:
+    """Writes a dataset's table, a collection's once for each member; returns the sample ids."""
+    members = COLLECTIONS.get(name)
+    if members is None:
+        tsv(folder / "lmu" / f"{name}.tsv", columns)
+        return columns["index"]
+    with tarfile.open(folder / "tar", "w") as archive:
+        for member in members:
+            path = tsv(folder / "lmu" / f"{member}.tsv", columns)
+            archive.add(path, path.name)
+    (folder / "tar").rename(folder / "lmu" / f"{name}.tsv")
+    return list(range(len(members) * len(columns["index"])))
 
 
 def layout(
@@ -125,12 +282,12 @@ def layout(
 ) -> list[dict[str, object]]:
     """Writes a scoring child's inputs; `answers` are texts, or reasons in a one-tuple."""
     folder.mkdir(parents=True, exist_ok=True)
-    tsv(folder / "lmu" / f"{name}.tsv", columns)
+    ids = _tables(folder, name, columns)
     rows = [
         {"id": str(index), "text": None, "reason": answer[0]}
         if isinstance(answer, tuple)
         else {"id": str(index), "text": answer}
-        for index, answer in zip(columns["index"], answers, strict=True)
+        for index, answer in zip(ids, answers, strict=True)
     ][: limit or None]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "predictions.jsonl").write_text(lines)
@@ -138,15 +295,18 @@ def layout(
 
 
 async def score_sealed(
-    folder: Path, name: str, columns, answers, *, limit=0, model="m"
+    folder: Path, name: str, columns, answers, *, limit=0, model="m", collect=False
 ):
-    """The child's rows and its last word."""
+    """The child's rows and its last word; with `collect` nothing is evaluated."""
     layout(folder, name, columns, answers, limit)
+    for member in COLLECTIONS.get(name, ()):
+        (folder / "lmu" / f"{member}.tsv").unlink()
     document = {
         "dataset": name,
         "model": model,
         "judge": "exact_matching",
         "limit": limit,
+        "predictions_only": collect,
     }
     lines: list[dict] = []
     job = SealedJob(
@@ -167,11 +327,22 @@ shim.install()
 from vlmeval.dataset import build_dataset
 from vlmeval.smp import dump
 from vlmeval.dataset.image_base import ImageBaseDataset
+from vlmeval.dataset.utils import multiple_choice
 import vlmeval.smp.file as files
 name, limit = sys.argv[1], int(sys.argv[2])
-# The table is ours, so upstream's own digest of its own table is left out; nothing else is changed.
-for cls in [ImageBaseDataset, *ImageBaseDataset.__subclasses__()]:
-    getattr(cls, 'DATASET_MD5', {}).pop(name, None)
+# The tables are ours, so upstream's own digests of its own are left out, and two of these processes
+# must not meet in one scratch file; nothing else is changed.
+def classes(cls):
+    return [cls, *(c for sub in cls.__subclasses__() for c in classes(sub))]
+for cls in classes(ImageBaseDataset):
+    getattr(cls, 'DATASET_MD5', {}).clear()
+multiple_choice.timestr = lambda: f'scoring-{os.getpid()}'
+# A collection's pictures are written before it is scored; what is there is left alone.
+for member in json.loads(sys.argv[3]):
+    folder = f"{os.environ['LMUData']}/images/{member}"
+    os.makedirs(folder)
+    for index in json.loads(sys.argv[4]):
+        open(f'{folder}/{index}.jpg', 'w').close()
 dataset = build_dataset(name)
 if limit:
     dataset.data = dataset.data.iloc[:limit]
@@ -193,7 +364,15 @@ def score_upstream(folder: Path, name: str, columns, answers, *, limit=0) -> Pat
     layout(folder, name, columns, answers, limit)
     environment = {**os.environ, "LMUData": str(folder / "lmu"), "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", UPSTREAM, name, str(limit)],
+        [
+            sys.executable,
+            "-c",
+            UPSTREAM,
+            name,
+            str(limit),
+            json.dumps(COLLECTIONS.get(name, ())),
+            json.dumps(columns["index"]),
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -1,29 +1,20 @@
-"""Family by family: where upstream leaves a row's verdict, which rows stand or fall together, what scale.
+"""Family by family: where upstream leaves a row's verdict, and which rows stand or fall together.
 
 Called by the scoring passes only. A family is recognised by the upstream function that scores it, so a
-dataset whose class brings its own scorer is never mistaken for a plain one.
+dataset whose class brings its own scorer is never mistaken for a plain one. Its figures are read in
+`families_metrics`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from assay.domain.errors import ScorerError
+from assay.vlmevalkit import families_rows, families_verdicts
+from assay.vlmevalkit.families_verdicts import Verdicts
 from assay.vlmevalkit.scoring_recorder import Recorder
-
-
-@dataclass(frozen=True, slots=True)
-class RowVerdict:
-    """Upstream's decision for one row: its score, and what it read out of the prediction."""
-
-    score: float
-    extracted: str | None
-
-
-Verdicts = dict[int, RowVerdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,66 +23,60 @@ class Family:
 
     Attributes:
         name: for messages and provenance.
-        verdicts: (notes of a pass, prediction file) -> verdict by row; rows without one are missing.
-        pairs: (table, rows) -> groups of rows of which upstream's figure needs all.
+        verdicts: (notes of a pass, prediction file, dataset) -> verdict by row; rows without one are
+            missing.
+        groups: table -> groups of rows of which upstream's figure needs all.
+        lacking: (table, rows) -> why upstream cannot make its figures of these rows alone; empty: it can.
     """
 
     name: str
-    verdicts: Callable[[Recorder, str], Verdicts]
-    pairs: Callable[[Any], list[list[int]]] | None = None
+    verdicts: Callable[[Recorder, str, Any], Verdicts]
+    groups: Callable[[Any], list[list[int]]] | None = None
+    lacking: Callable[[Any, list[int]], str] = lambda _table, _rows: ""
 
 
-def _multiple_choice(recorder: Recorder, _path: str) -> Verdicts:
-    found = {}
-    for row, result in recorder.results.items():
-        option = recorder.options.get(row)
-        # Upstream's word for "no option was read" is the letter Z.
-        extracted = None if option in {None, "Z"} else option
-        found[row] = RowVerdict(float(result["hit"]), extracted)
-    return found
+MULTIPLE_CHOICE = Family(
+    name="multiple choice", verdicts=families_verdicts.multiple_choice
+)
+MMMU = Family(
+    name="multiple choice and open questions", verdicts=families_verdicts.mmmu
+)
+MMT = Family(
+    name="multiple choice, averaged over tasks",
+    verdicts=families_verdicts.multiple_choice,
+    lacking=families_rows.lacking_tasks,
+)
+CIRCULAR = Family(
+    name="multiple choice in rotations",
+    verdicts=families_verdicts.multiple_choice,
+    groups=families_rows.rotations,
+)
+YES_NO = Family(name="yes/no", verdicts=families_verdicts.yes_no)
+MME = Family(
+    name="yes/no in pairs",
+    verdicts=families_verdicts.yes_no,
+    groups=families_rows.mme_pairs,
+    lacking=families_rows.lacking_pairs,
+)
+VQA = Family(name="visual question answering", verdicts=families_verdicts.vqa)
+OCR_BENCH = Family(name="OCRBench", verdicts=families_verdicts.ocr_bench)
+MTVQA = Family(name="MTVQA", verdicts=families_verdicts.mtvqa)
+CAPTION = Family(name="captions", verdicts=families_verdicts.caption)
 
+CHOICES = frozenset({MULTIPLE_CHOICE, MMMU, MMT, CIRCULAR})
+"""The families whose figures are shares of right choices, between 0 and 1."""
 
-def _yes_no(recorder: Recorder, path: str) -> Verdicts:
-    judged = recorder.last_frame("_auxmatch.xlsx")
-    read = recorder.first_frame(path)
-    if judged is None or read is None or "score" not in judged:
-        return {}
-    found = {}
-    for row, (score, extracted) in enumerate(
-        zip(judged["score"], judged["extracted"], strict=True)
-    ):
-        if row not in recorder.skipped:
-            word = None if extracted == "Unknown" else str(extracted)
-            found[row] = RowVerdict(float(bool(score)), word)
-    return found
+_CIRCULAR_WORDS = ("mmbench", "ccbench", "circular", "mmcr")
+"""How upstream tells, from a dataset's name, that its questions come in rotations."""
 
+_OWN_SCORERS: Mapping[str, Family] = {
+    "GMAIMMBenchDataset": MULTIPLE_CHOICE,
+    "OCRBench": OCR_BENCH,
+    "MTVQADataset": MTVQA,
+    "ImageCaptionDataset": CAPTION,
+}
+"""Classes with an `evaluate()` of their own that is read here."""
 
-def _vqa(recorder: Recorder, _path: str) -> Verdicts:
-    if recorder.hits is None:
-        return {}
-    return {
-        row: RowVerdict(recorder.hits[row], str(result["pred"]))
-        for row, result in recorder.results.items()
-        if math.isfinite(recorder.hits[row])
-    }
-
-
-def _mme_pairs(table: Any) -> list[list[int]]:
-    """MME asks two questions about each picture and scores them together."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for row, key in enumerate(
-        zip(table["category"].map(str), table["image_path"].map(str), strict=True)
-    ):
-        groups.setdefault(key, []).append(row)
-    return list(groups.values())
-
-
-MULTIPLE_CHOICE = Family(name="multiple choice", verdicts=_multiple_choice)
-YES_NO = Family(name="yes/no", verdicts=_yes_no)
-MME = Family(name="yes/no in pairs", verdicts=_yes_no, pairs=_mme_pairs)
-VQA = Family(name="visual question answering", verdicts=_vqa)
-
-_CIRCULAR = ("mmbench", "ccbench", "circular", "mmcr")
 NOT_SCORED_UPSTREAM: Mapping[str, str] = {
     "CustomVQADataset": "upstream has no scorer for a custom dataset without options A and B",
 }
@@ -103,28 +88,57 @@ def family_of(dataset: Any) -> Family:
     Raises:
         ScorerError: its scorer is not among those this version runs.
     """
-    from vlmeval.dataset.image_mcq import ImageMCQDataset  # noqa: PLC0415
-    from vlmeval.dataset.image_vqa import ImageVQADataset  # noqa: PLC0415
-    from vlmeval.dataset.image_yorn import ImageYORNDataset  # noqa: PLC0415
-
     cls, name = type(dataset), dataset.dataset_name
     if cls.__name__ in NOT_SCORED_UPSTREAM:
         raise ScorerError(
             f"{name} cannot be scored: {NOT_SCORED_UPSTREAM[cls.__name__]}",
             cure="give it options, or use the name of an official VQA dataset",
         )
-    circular = any(word in name.lower() for word in _CIRCULAR)
-    if issubclass(cls, ImageMCQDataset) and not circular:
-        heuristic = ImageMCQDataset.evaluate_heuristic
-        own = cls.evaluate is not ImageMCQDataset.evaluate
-        if not own and cls.evaluate_heuristic is heuristic:
-            return MULTIPLE_CHOICE
+    found = _collection(dataset) or _OWN_SCORERS.get(cls.__name__) or _shared(cls, name)
+    if found is None:
+        raise ScorerError(
+            f"{name} cannot be scored yet: {cls.__name__} has a scorer of its own"
+        )
+    return found
+
+
+def _collection(dataset: Any) -> Family | None:
+    """The family of a collection is its members', who all have the same."""
+    members = getattr(dataset, "dataset_map", None)
+    if not isinstance(members, dict):
+        return None
+    families = {member.dataset_name: family_of(member) for member in members.values()}
+    distinct = list(dict.fromkeys(families.values()))
+    return distinct[0] if len(distinct) == 1 and distinct[0] in CHOICES else None
+
+
+def _shared(cls: Any, name: str) -> Family | None:
+    """The family of a class that inherits its scorer."""
+    from vlmeval.dataset.image_mcq import ImageMCQDataset  # noqa: PLC0415
+    from vlmeval.dataset.image_vqa import ImageVQADataset  # noqa: PLC0415
+    from vlmeval.dataset.image_yorn import ImageYORNDataset  # noqa: PLC0415
+
+    if _inherits(cls, ImageMCQDataset):
+        return _choice(name)
     if cls.evaluate is ImageYORNDataset.evaluate:
         return MME if "MME" in name else YES_NO
-    if cls.evaluate is ImageVQADataset.evaluate and (
-        cls.evaluate_heuristic is ImageVQADataset.evaluate_heuristic
-    ):
-        return VQA
-    raise ScorerError(
-        f"{name} cannot be scored yet: {cls.__name__} has a scorer of its own"
+    return VQA if _inherits(cls, ImageVQADataset) else None
+
+
+def _choice(name: str) -> Family | None:
+    """Upstream tells the kinds of multiple choice apart by the dataset's name."""
+    if name == "MMVP" or "MMSci" in name:
+        return None  # averaged in ways of their own, which are not read here
+    if any(word in name.lower() for word in _CIRCULAR_WORDS):
+        return CIRCULAR
+    if "MMT" in name:
+        return MMT
+    return MMMU if "MMMU" in name else MULTIPLE_CHOICE
+
+
+def _inherits(cls: Any, base: Any) -> bool:
+    return (
+        issubclass(cls, base)
+        and cls.evaluate is base.evaluate
+        and cls.evaluate_heuristic is base.evaluate_heuristic
     )

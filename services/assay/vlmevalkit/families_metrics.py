@@ -1,207 +1,261 @@
-"""Upstream's score table as metrics: one per split and column, with its scale and how many rows made it.
+"""Upstream's scores as figures: one per split and column, with scale, count of samples and bounds.
 
-Called by the scoring passes with the table `evaluate()` returned and the prediction table as upstream
-read it back (its columns name the splits and categories in upstream's own spelling).
+Called by the scoring passes, with both passes' scores. What a figure is over (its rows) comes from the
+prediction table as upstream read it back, whose cells name splits and categories in its own spelling.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from assay.domain.errors import ScorerError
-from assay.domain.score import Metric
-from assay.vlmevalkit.families import MME, MULTIPLE_CHOICE, Family
-
-_WHOLE = ("Overall", "none")
-_MME_SUMS: Mapping[str, tuple[float, tuple[str, ...]]] = {
-    "perception": (
-        2000.0,
-        (
-            "OCR",
-            "artwork",
-            "celebrity",
-            "color",
-            "count",
-            "existence",
-            "landmark",
-            "position",
-            "posters",
-            "scene",
-        ),
-    ),
-    "reasoning": (
-        800.0,
-        (
-            "code_reasoning",
-            "commonsense_reasoning",
-            "numerical_calculation",
-            "text_translation",
-        ),
-    ),
-}
-"""MME's two totals: the most they can be, and the categories in them."""
+from assay.vlmevalkit.families import (
+    CAPTION,
+    CHOICES,
+    MME,
+    MMT,
+    MTVQA,
+    OCR_BENCH,
+    VQA,
+    YES_NO,
+    Family,
+)
+from assay.vlmevalkit.families_tables import (
+    MME_SUMS,
+    WHOLE,
+    Table,
+    is_task_average,
+)
 
 _GROUPED = {"fAcc": "HallusionBench", "qAcc": "HallusionBench"}
 """Figures that need every row of a figure or question, so only complete splits have them."""
 
+_YES_NO_MEANS = frozenset({"aAcc", "acc"})
+_CAPTION_TOPS = {"CIDEr": 1000.0}
+"""CIDEr is ten times a mean of likenesses, and upstream gives it in hundredths as well."""
 
-def metrics_of(
-    family: Family,
-    dataset: str,
-    scores: Any,
-    table: Any,
-    unscored: Collection[int] = (),
-) -> list[Metric]:
-    """The metrics of one pass, from what `evaluate()` returned.
+Key = tuple[str, str, str]
+"""Member of a collection (else empty), split, name."""
 
-    `table` is that pass's prediction table as upstream read it back; `unscored` are its rows without a
-    verdict.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number over many samples, as upstream computes it.
+
+    Attributes:
+        name: upstream's column or key.
+        split: upstream's split; in a collection the member's name, and `member:split` where it has one.
+        value: over the scored samples; None: withheld or not a number.
+        scale: lowest and highest value it can take; that of a count is the count of what it is over.
+        n: scored samples it is over (questions, where upstream counts all rotations of one as one).
+        upstream: what upstream itself would print, its failure text scored like an answer; None: nothing.
+        bounds: the value if every unscored sample were wrong, and if every one were right; None where
+            it is no plain mean of per-sample scores.
+    """
+
+    name: str
+    split: str
+    value: float | None
+    scale: tuple[float, float]
+    n: int
+    upstream: float | None = None
+    bounds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What is known of the whole table's rows.
+
+    Attributes:
+        tables: by member; the one of a dataset that is no collection is named by the empty string.
+        unscored: rows without a verdict.
+        scores: what each scored row of `tables` counts in a mean, where the family has such.
+        printed: whether upstream itself would get through the whole table, failure texts and all.
+    """
+
+    tables: Mapping[str, Table]
+    unscored: Collection[int]
+    scores: Mapping[int, float] = field(default_factory=dict)
+    printed: bool = True
+
+
+def values_of(dataset: str, scores: Any, members: Mapping[str, Any]) -> dict[Key, Any]:
+    """Upstream's numbers, one by one: from its table, its dictionary, or those of a collection's members.
 
     Raises:
-        ScorerError: upstream returned something that is no table.
+        ScorerError: they are something else.
     """
+    if members:
+        found: dict[Key, Any] = {}
+        for member, table in members.items():
+            # A member of which no row is in the table has no figures but this one, and that is empty.
+            own = _of_table(member, table) or {(member, "none", "Overall"): math.nan}
+            found |= own
+        return found
+    if isinstance(scores, dict):
+        return _of_mapping(scores)
     if not hasattr(scores, "columns"):
         raise ScorerError(
             f"upstream's score of {dataset} is no table: {type(scores).__name__}"
         )
-    rows = _Rows(table, frozenset(unscored))
-    found = []
+    return _of_table("", scores)
+
+
+def _of_table(member: str, scores: Any) -> dict[Key, Any]:
+    found: dict[Key, Any] = {}
     for record in scores.to_dict("records"):
         split = str(record.pop("split", "none"))
-        for column, value in record.items():
-            name = str(column)
-            found.append(
-                Metric(
-                    name=name,
-                    split=split,
-                    value=_number(value),
-                    scale=_scale(family, dataset, name),
-                    n=rows.count(family, split, name),
-                )
-            )
-    # Upstream takes splits out of a set: their order means nothing, so it is made the same every time.
-    return sorted(found, key=lambda metric: (metric.split not in _WHOLE, metric.split))
+        found |= {(member, split, str(name)): cell for name, cell in record.items()}
+    return found
 
 
-def withheld_where_incomplete(
-    family: Family, dataset: str, whole: list[Metric], rest: list[Metric], gaps: Gaps
-) -> list[Metric]:
-    """The aggregate pass's metrics, less those that unscored rows have emptied or taken apart.
+def _of_mapping(scores: Mapping[str, Any]) -> dict[Key, Any]:
+    found: dict[Key, Any] = {}
+    for name, value in scores.items():
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            # BLEU comes as a list: for sequences of one word, of two, ...
+            parts = {f"{name}_{place}": each for place, each in enumerate(value, 1)}
+        else:
+            parts = {str(name): value}
+        found |= {("", "none", part): each for part, each in parts.items()}
+    return found
 
-    `whole`, the metrics of the pass over every row, says which figures there are; `rest` are those
-    without the unscored rows.
+
+def figures(
+    family: Family,
+    dataset: str,
+    whole: Mapping[Key, Any] | None,
+    rest: Mapping[Key, Any],
+    rows: Rows,
+) -> list[Figure]:
+    """The figures of a task.
+
+    `whole` are the numbers over every row, failure texts scored like answers (None: there are none);
+    `rest` those over the scored rows alone, and the same where every row is.
     """
-    known = {(metric.split, metric.name): metric for metric in rest}
-    emptied = {
-        metric.name for metric in whole if (metric.split, metric.name) not in known
-    }
-    result = []
-    for metric in whole:
-        kept = known.get((metric.split, metric.name))
+    shape = rest if whole is None else {**whole, **rest}
+    emptied = {key for key in shape if key not in rest}
+    found = []
+    for key in shape:
         spoilt = (
-            kept is None
-            or _group_is_open(dataset, metric, gaps)
-            or (family is MME and _sum_lacks(metric.name, emptied))
+            key in emptied
+            or _group_is_open(dataset, key, rows)
+            or (family is MME and _sum_lacks(key, emptied))
+            or (family is MMT and _task_is_empty(key, rows))
         )
-        if spoilt:
-            result.append(
-                Metric(
-                    name=metric.name,
-                    split=metric.split,
-                    value=None,
-                    scale=metric.scale,
-                    n=kept.n if kept else 0,
-                )
-            )
-        elif kept is not None:
-            result.append(kept)
-    return result
+        value = None if spoilt else _number(rest[key])
+        told = whole.get(key) if whole is not None and rows.printed else None
+        upstream = _number(told)
+        found.append(_figure(family, dataset, key, (value, upstream), rows))
+    # Upstream takes splits out of a set: their order means nothing, so it is made the same every time.
+    return sorted(found, key=lambda figure: (figure.split not in WHOLE, figure.split))
 
 
-class Gaps:
-    """Which splits of the whole table hold unscored rows."""
+def _figure(
+    family: Family,
+    dataset: str,
+    key: Key,
+    values: tuple[float | None, float | None],
+    rows: Rows,
+) -> Figure:
+    member, split, name = key
+    value, upstream = values
+    over = rows.tables[member].rows(family, split, name)
+    scored = [row for row in over if row not in rows.unscored]
+    n = len(set(scored))
+    if not scored:
+        value = None
+    if upstream is not None and not over:
+        upstream = None
+    return Figure(
+        name=name,
+        split=_split(member, split),
+        value=value,
+        scale=_scale(family, dataset, name, n),
+        n=n,
+        upstream=upstream,
+        bounds=_bounds(family, key, value, over, rows),
+    )
 
-    def __init__(self, table: Any, unscored: Collection[int]) -> None:
-        self._all = _Rows(table, frozenset())
-        self._rest = _Rows(table, frozenset(unscored))
 
-    def within(self, split: str) -> bool:
-        """Whether a row of `split` is unscored."""
-        return self._all.in_group(split) != self._rest.in_group(split)
+def _split(member: str, split: str) -> str:
+    if not member:
+        return split
+    return member if split == "none" else f"{member}:{split}"
 
 
-def _group_is_open(dataset: str, metric: Metric, gaps: Gaps) -> bool:
-    word = _GROUPED.get(metric.name)
-    return word is not None and word in dataset and gaps.within(metric.split)
+def _bounds(
+    family: Family, key: Key, value: float | None, over: Sequence[int], rows: Rows
+) -> tuple[float, float] | None:
+    """The mean with every unscored row wrong and with every one right; None: it is no plain mean."""
+    top = 1.0 if family in CHOICES else 100.0
+    if not over or not _is_mean(family, key, rows):
+        return None
+    scored = [rows.scores[row] for row in over if row not in rows.unscored]
+    gaps = len(over) - len(scored)
+    total = math.fsum(scored)
+    if value is not None:
+        if not math.isclose(top * total / len(scored), value, rel_tol=1e-9):
+            return None  # upstream weighs these rows otherwise, so nothing is said about it
+        if not gaps:
+            return (value, value)
+    return (top * total / len(over), top * (total + gaps) / len(over))
 
 
-def _sum_lacks(name: str, emptied: set[str]) -> bool:
-    return name in _MME_SUMS and bool(emptied & set(_MME_SUMS[name][1]))
+def _is_mean(family: Family, key: Key, rows: Rows) -> bool:
+    member, _, name = key
+    if family is MMT:
+        return not is_task_average(rows.tables[member], name)
+    if family is YES_NO:
+        return name in _YES_NO_MEANS
+    return family in CHOICES or family in {VQA, MTVQA}
+
+
+def _group_is_open(dataset: str, key: Key, rows: Rows) -> bool:
+    member, split, name = key
+    word = _GROUPED.get(name)
+    if word is None or word not in dataset:
+        return False
+    return any(row in rows.unscored for row in rows.tables[member].of_group(split))
+
+
+def _sum_lacks(key: Key, emptied: Collection[Key]) -> bool:
+    name = key[2]
+    gone = {each[2] for each in emptied}
+    return name in MME_SUMS and bool(gone & set(MME_SUMS[name][1]))
+
+
+def _task_is_empty(key: Key, rows: Rows) -> bool:
+    """Whether a task that MMT-Bench averages into this figure has lost all its rows."""
+    member, _, name = key
+    table = rows.tables[member]
+    if not is_task_average(table, name):
+        return False
+    return any(
+        all(row in rows.unscored for row in task) for task in table.tasks_of(name)
+    )
 
 
 def _number(value: Any) -> float | None:
+    if value is None:
+        return None
     number = float(value)
     return number if math.isfinite(number) else None
 
 
-def _scale(family: Family, dataset: str, name: str) -> tuple[float, float]:
-    if family is MULTIPLE_CHOICE:
+def _scale(family: Family, dataset: str, name: str, n: int) -> tuple[float, float]:
+    if family in CHOICES:
         return (0.0, 1.0)
     if family is MME:
-        return (0.0, _MME_SUMS[name][0] if name in _MME_SUMS else 200.0)
+        return (0.0, MME_SUMS[name][0] if name in MME_SUMS else 200.0)
+    if family is OCR_BENCH:
+        # Upstream's hundred is a thousand rows, however many there are.
+        return (0.0, n / 10 if name == "Final Score Norm" else float(n))
+    if family is CAPTION:
+        return (0.0, _CAPTION_TOPS.get(name, 100.0))
     if "VSR" in dataset and name == "f1_score":
         return (0.0, 1.0)
     return (0.0, 100.0)
-
-
-class _Rows:
-    """Counts scored rows by split and category, as upstream's own tables group them."""
-
-    def __init__(self, table: Any, unscored: frozenset[int]) -> None:
-        from vlmeval.dataset.utils import multiple_choice  # noqa: PLC0415
-
-        self._short = multiple_choice.MMB_abbrs
-        columns = {str(name).lower(): list(table[name]) for name in table.columns}
-        self._columns = {
-            name: [set(self._words(name, cell)) for cell in columns[name]]
-            for name in ("split", "category", "l2-category")
-            if name in columns
-        }
-        self._scored = [row for row in range(len(table)) if row not in unscored]
-
-    def _words(self, column: str, cell: Any) -> list[str]:
-        text = str(cell)
-        # POPE writes several categories into one cell.
-        return [text, *text.split(",")] if column == "category" else [text]
-
-    def in_group(self, name: str) -> int:
-        """Scored rows whose split, category or l2-category is `name`; `Overall`: all."""
-        if name in _WHOLE:
-            return len(self._scored)
-        columns = self._columns.values()
-        return sum(any(name in cells[row] for cells in columns) for row in self._scored)
-
-    def count(self, family: Family, split: str, name: str) -> int:
-        """Rows behind one figure; 0: not known."""
-        if family is MME and name in _MME_SUMS:
-            return sum(self.in_group(each) for each in _MME_SUMS[name][1])
-        if family is not MULTIPLE_CHOICE:
-            # A figure over a split's rows, or, in one-row tables, over the rows its column names.
-            return (
-                self.in_group(split) if split not in _WHOLE else self._of_column(name)
-            )
-        within = self._columns.get("split") if split != "none" else None
-        rows = [r for r in self._scored if within is None or split in within[r]]
-        if name == "Overall":
-            return len(rows)
-        long = {name, *(full for full, short in self._short.items() if short == name)}
-        groups = [
-            self._columns[c] for c in ("category", "l2-category") if c in self._columns
-        ]
-        return sum(any(long & cells[row] for cells in groups) for row in rows)
-
-    def _of_column(self, name: str) -> int:
-        named = self.in_group(name)
-        return named or len(self._scored)

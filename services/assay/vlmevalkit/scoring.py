@@ -1,9 +1,10 @@
 """The sealed scoring child: imports VLMEvalKit, seals itself, then reads a task and scores it.
 
 The scorer's supervisor runs it as `SealedJob(module="assay.vlmevalkit.scoring", ...)`. Its folder holds
-`lmu/<dataset>.tsv` and `predictions.jsonl` (one `{"id", "text" | "reason"}` per row); the document on
-standard input is `{"dataset", "model", "judge", "limit", "predictions_only"}`. It answers with lines:
-`rows` in dataset order, then `done`, or `error`. Files to publish are moved into `out/`.
+`lmu/<dataset>.tsv` (a collection's is a tar of its members' tables) and `predictions.jsonl` (one
+`{"id", "text" | "reason"}` per row); the document on standard input is `{"dataset", "model", "judge",
+"limit", "predictions_only"}`. It answers with lines: `rows` in dataset order, then `done`, or `error`.
+Files to publish are moved into `out/`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from assay.domain.errors import AssayError
 from assay.domain.sample import UnscoredReason
 from assay.domain.score import Verdict
 from assay.seal.child import Outlet, read_input, seal
-from assay.vlmevalkit import scoring_passes, scoring_recorder, shim
+from assay.vlmevalkit import (
+    scoring_collections,
+    scoring_passes,
+    scoring_recorder,
+    shim,
+)
 from assay.vlmevalkit.scoring_passes import Answer, Scored
 
 ROWS_PER_LINE = 200
@@ -37,7 +43,10 @@ def main() -> None:
     """Imports, seals, scores."""
     shim.install()
     os.environ["LMUData"] = str(Path("lmu").resolve())  # noqa: SIM112 - upstream's spelling
+    # Upstream's progress bars, one per row where it is asked about rows alone.
+    os.environ["TQDM_DISABLE"] = "1"
     scoring_recorder.install()
+    scoring_collections.install()
     # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
     mimetypes.init()
     versions = _versions()
@@ -48,6 +57,7 @@ def main() -> None:
     outlet = seal()
     try:
         document = json.loads(read_input())
+        scoring_collections.unpack(document["dataset"], Path("lmu"))
         task = scoring_passes.ScoringTask(
             dataset=document["dataset"],
             model=document["model"],
@@ -92,6 +102,8 @@ def _tell(outlet: Outlet, scored: Scored, versions: dict[str, str]) -> None:
             "value": metric.value,
             "scale": list(metric.scale),
             "n": metric.n,
+            "upstream": metric.upstream,
+            "bounds": metric.bounds and list(metric.bounds),
         }
         for metric in scored.metrics
     ]

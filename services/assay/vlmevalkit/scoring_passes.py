@@ -8,20 +8,19 @@ rows out can change others; where a remaining row's verdict differs the figures 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from assay.domain.errors import ScorerError
 from assay.domain.sample import SampleState, UnscoredReason
-from assay.domain.score import Metric, Verdict
-from assay.vlmevalkit.families import Family, Verdicts, family_of
-from assay.vlmevalkit.families_metrics import (
-    Gaps,
-    metrics_of,
-    withheld_where_incomplete,
-)
+from assay.domain.score import Verdict
+from assay.vlmevalkit import scoring_collections, scoring_submissions
+from assay.vlmevalkit.families import CIRCULAR, Family, family_of
+from assay.vlmevalkit.families_metrics import Figure, Rows, figures, values_of
+from assay.vlmevalkit.families_tables import Table
+from assay.vlmevalkit.families_verdicts import Verdicts
 from assay.vlmevalkit.scoring_recorder import FAILED_ANSWER, Recorder, record
 
 _PUBLISHED = frozenset({".xlsx", ".csv", ".json", ".tsv"})
@@ -61,7 +60,7 @@ class Scored:
     """What came of it: verdicts in dataset order, figures or why there are none, files to publish."""
 
     verdicts: list[Verdict]
-    metrics: list[Metric]
+    metrics: list[Figure]
     withheld: str
     files: list[Path]
 
@@ -86,21 +85,24 @@ def score(task: ScoringTask, workdir: Path) -> Scored:
     Raises:
         ScorerError: upstream's `evaluate()` failed as a whole, or the table does not fit the answers.
     """
-    whole = _run(task, workdir / "verdict", range(len(task.answers)))
-    broken = _open_pairs(whole)
-    if whole.error is not None and not broken:
+    every = range(len(task.answers))
+    whole = _run(task, workdir / "verdict", every)
+    broken = whole.family.lacking(whole.table, list(every))
+    if whole.error is not None and not broken and not whole.verdicts:
         raise _failed(task, whole.error)
     reasons = _reasons(task, whole)
     verdicts = _sample_table(task, whole, reasons)
     if broken:
         return _withheld(whole, verdicts, broken)
-    if not reasons:
-        metrics = metrics_of(
-            whole.family, task.dataset, whole.scores, _read_back(whole)
-        )
-        files = _files(whole.path.parent)
-        return Scored(verdicts=verdicts, metrics=metrics, withheld="", files=files)
-    return _aggregate(task, workdir, whole, reasons, verdicts)
+    if whole.error is not None and not whole.recorder.errors:
+        why = f"upstream's evaluate() fails on this table: {_said(whole.error)}"
+        return _withheld(whole, verdicts, why + _cure(task))
+    if reasons:
+        return _aggregate(task, workdir, whole, reasons, verdicts)
+    values = _values(task, whole)
+    found = figures(whole.family, task.dataset, values, values, _rows(whole, reasons))
+    files = _files(whole.path.parent)
+    return Scored(verdicts=verdicts, metrics=found, withheld="", files=files)
 
 
 def collect(task: ScoringTask, workdir: Path) -> Scored:
@@ -115,8 +117,9 @@ def collect(task: ScoringTask, workdir: Path) -> Scored:
     table = dataset.data.copy()
     path = folder / f"{task.model}_{task.dataset}.xlsx"
     _write_predictions(dataset, task.answers, path)
+    submission = scoring_submissions.write(task.dataset, path, task.judge)
     targets = _cells(table, ("answer",))
-    categories = _cells(table, _CATEGORY_COLUMNS)
+    categories = _categories(table)
     verdicts = [
         Verdict(
             sample_id=answer.sample_id,
@@ -128,8 +131,9 @@ def collect(task: ScoringTask, workdir: Path) -> Scored:
         )
         for row, answer in enumerate(task.answers)
     ]
-    why = "mode infer: predictions were made, nothing was scored"
-    return Scored(verdicts=verdicts, metrics=[], withheld=why, files=[path])
+    why = scoring_submissions.why(task.dataset, submission, targets)
+    files = [path] if submission is None else [path, submission]
+    return Scored(verdicts=verdicts, metrics=[], withheld=why, files=files)
 
 
 def _aggregate(
@@ -142,10 +146,12 @@ def _aggregate(
     kept = [row for row in range(len(task.answers)) if row not in reasons]
     if not kept:
         return _withheld(whole, verdicts, "no sample was scored")
+    if broken := whole.family.lacking(whole.table, kept):
+        return _withheld(whole, verdicts, broken)
     rest = _run(task, workdir / "aggregate", kept)
     if rest.error is not None:
         why = f"upstream's evaluate() fails without the unscored rows: {_said(rest.error)}"
-        return _withheld(whole, verdicts, why)
+        return _withheld(whole, verdicts, why + _cure(task))
     changed = [
         verdicts[row].sample_id
         for place, row in enumerate(kept)
@@ -157,17 +163,17 @@ def _aggregate(
             f" (the first: {changed[0]}), because a column's type depends on all its cells"
         )
         return _withheld(whole, verdicts, why)
-    table = _read_back(whole)
-    metrics = withheld_where_incomplete(
+    found = figures(
         whole.family,
         task.dataset,
-        metrics_of(whole.family, task.dataset, whole.scores, table, reasons),
-        metrics_of(rest.family, task.dataset, rest.scores, _read_back(rest)),
-        Gaps(table, reasons),
+        None if whole.error is not None else _values(task, whole),
+        _values(task, rest),
+        _rows(whole, reasons),
     )
+    # The prediction file is that of every row; all else is without those unscored.
     others = [f for f in _files(rest.path.parent) if f.name != rest.path.name]
     return Scored(
-        verdicts=verdicts, metrics=metrics, withheld="", files=[whole.path, *others]
+        verdicts=verdicts, metrics=found, withheld="", files=[whole.path, *others]
     )
 
 
@@ -186,6 +192,7 @@ def _run(task: ScoringTask, folder: Path, kept: Sequence[int]) -> _Pass:
         skipped=frozenset(row for row, a in enumerate(answers) if a.text is None)
     )
     record(recorder)
+    scoring_collections.watch(dataset, table, recorder)
     made = _Pass(
         dataset=dataset, family=family, path=path, table=table, recorder=recorder
     )
@@ -195,7 +202,8 @@ def _run(task: ScoringTask, folder: Path, kept: Sequence[int]) -> _Pass:
         )
     except Exception as error:  # noqa: BLE001 - whatever upstream raises is this task's outcome
         made.error = error
-    made.verdicts = family.verdicts(recorder, str(path))
+        recorder.failed = True
+    made.verdicts = family.verdicts(recorder, str(path), dataset)
     return made
 
 
@@ -240,9 +248,32 @@ def _write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> N
         )
 
 
-def _read_back(made: _Pass) -> Any:
+def _values(task: ScoringTask, made: _Pass) -> Any:
+    members = {name: scores for name, (_, _, scores) in made.recorder.members.items()}
+    return values_of(task.dataset, made.scores, members)
+
+
+def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
     """The prediction table as upstream read it, whose cells name its splits and categories."""
-    return made.recorder.first_frame(str(made.path))
+    recorder, family = whole.recorder, whole.family
+    scores = {row: v.score for row, v in whole.verdicts.items() if v.score is not None}
+    if family is CIRCULAR:
+        # Upstream counts questions, not rotations: right where every rotation is.
+        for group in family.groups(whole.table) if family.groups else ():
+            right = min((scores.get(row, 0.0) for row in group), default=0.0)
+            scores |= dict.fromkeys(group, right)
+    paths = {
+        name: (path, rows) for name, (path, rows, _) in recorder.members.items()
+    } or {"": (str(whole.path), None)}
+    return Rows(
+        tables={
+            name: Table(recorder.first_frame(path), family, rows)
+            for name, (path, rows) in paths.items()
+        },
+        unscored=unscored,
+        scores=scores,
+        printed=whole.error is None and not recorder.errors,
+    )
 
 
 def _reasons(task: ScoringTask, whole: _Pass) -> dict[int, UnscoredReason]:
@@ -252,33 +283,26 @@ def _reasons(task: ScoringTask, whole: _Pass) -> dict[int, UnscoredReason]:
         if answer.reason is not None:
             reasons[row] = answer.reason
         elif row not in whole.verdicts:
-            reasons[row] = UnscoredReason.SCORER_ERROR
-    if whole.family.pairs is not None:
-        for group in whole.family.pairs(whole.table):
+            # Upstream leaves rotations out of which the first is not in the table (a `limit`).
+            alone = whole.family is CIRCULAR and row not in whole.recorder.errors
+            reasons[row] = (
+                UnscoredReason.GROUP_INCOMPLETE
+                if alone
+                else UnscoredReason.SCORER_ERROR
+            )
+    if whole.family.groups is not None:
+        for group in whole.family.groups(whole.table):
             if any(row in reasons for row in group):
                 for row in group:
                     reasons.setdefault(row, UnscoredReason.GROUP_INCOMPLETE)
     return reasons
 
 
-def _open_pairs(whole: _Pass) -> str:
-    """Why upstream's figure cannot exist: pictures of which only one question is in the table."""
-    if whole.family.pairs is None:
-        return ""
-    single = sum(len(group) < 2 for group in whole.family.pairs(whole.table))  # noqa: PLR2004
-    if not single:
-        return ""
-    return (
-        f"{whole.dataset.dataset_name} scores the two questions about a picture together, and of"
-        f" {single} picture(s) only one is in the table (choose an even `limit`, or none)"
-    )
-
-
 def _sample_table(
     task: ScoringTask, whole: _Pass, reasons: dict[int, UnscoredReason]
 ) -> list[Verdict]:
     targets = _cells(whole.table, ("answer",))
-    categories = _cells(whole.table, _CATEGORY_COLUMNS)
+    categories = _categories(whole.table)
     result = []
     for row, answer in enumerate(task.answers):
         reason = reasons.get(row)
@@ -296,6 +320,17 @@ def _sample_table(
             )
         )
     return result
+
+
+def _categories(table: Any) -> list[str | None]:
+    """The rows' categories; in a collection with the member's name before."""
+    found = _cells(table, _CATEGORY_COLUMNS)
+    if "SUB_DATASET" not in table:
+        return found
+    return [
+        str(member) if cell is None else f"{member}:{cell}"
+        for member, cell in zip(table["SUB_DATASET"], found, strict=True)
+    ]
 
 
 def _cells(table: Any, names: Sequence[str]) -> list[str | None]:
@@ -322,6 +357,13 @@ def _files(folder: Path) -> list[Path]:
 def _failed(task: ScoringTask, error: Exception) -> ScorerError:
     return ScorerError(
         f"upstream's evaluate() of {task.dataset} failed: {_said(error)}"
+    )
+
+
+def _cure(task: ScoringTask) -> str:
+    """What to try where upstream fails on a part of its table."""
+    return " (upstream needs the whole table: run it without `limit`)" * bool(
+        task.limit
     )
 
 

@@ -30,8 +30,13 @@ class Recorder:
     """What one pass came to, row by row; rows are positions in the prediction file, from 0.
 
     Attributes:
-        skipped: rows without a verdict from the start; they never reach upstream's per-row function.
+        skipped: rows without an answer; upstream scores its own failure text there, for the figures that
+            it would print, and nothing is noted of them.
         errors: rows whose per-row function raised, and what.
+        failed: whether `evaluate()` itself raised.
+        places: the rows of the member that upstream works on, by their position in its own file; None:
+            the dataset is no collection.
+        members: what `evaluate()` gave for each member of a collection.
         results: what the per-row function gave, by row.
         options: the option letter upstream read, by row (multiple choice).
         hits: per-row scores as upstream's metric counts them (VQA), in file order.
@@ -40,10 +45,15 @@ class Recorder:
 
     skipped: frozenset[int] = frozenset()
     errors: dict[int, str] = field(default_factory=dict)
+    failed: bool = False
+    places: Sequence[int] | None = None
+    members: dict[str, Any] = field(default_factory=dict)
     results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     options: dict[int, str] = field(default_factory=dict)
     hits: list[float] | None = None
     frames: list[tuple[str, Any]] = field(default_factory=list)
+    single: Any = None
+    """The one-row table that upstream reads and writes no files for, while it is asked about that row."""
 
     def first_frame(self, path: str) -> Any:
         """The table as upstream first read it from `path`; None: it never did."""
@@ -54,20 +64,39 @@ class Recorder:
         found = [frame for where, frame in self.frames if where.endswith(ending)]
         return found[-1] if found else None
 
+    def row(self, label: Any) -> int:
+        """The row in the prediction file that has `label` in the file that upstream works on."""
+        return int(label) if self.places is None else self.places[int(label)]
+
     def attempt(self, row: int, function: Callable[[], Any], placeholder: Any) -> Any:
-        """Runs a per-row function; a skipped or failing row gets the placeholder instead."""
-        if row in self.skipped:
-            return placeholder
-        token = _row.set(row)
+        """Runs a per-row function; a failing row gets the placeholder instead."""
+        skipped = row in self.skipped
+        token = _row.set(None if skipped else row)
         try:
             result = function()
         except Exception as error:  # noqa: BLE001 - one row's failure is that row's alone
-            self.errors[row] = f"{type(error).__name__}: {error}"[:500]
+            self.note_error(row, error)
             return placeholder
         finally:
             _row.reset(token)
-        self.results[row] = result
+        if not skipped:
+            self.results[row] = result
         return result
+
+    def alone(self, row: int, table: Any, evaluate: Callable[[], Any]) -> Any:
+        """What `evaluate` makes of a table of one row, without files; None: it raised."""
+        self.single = table
+        try:
+            return evaluate()
+        except Exception as error:  # noqa: BLE001 - as above
+            self.note_error(row, error)
+            return None
+        finally:
+            self.single = None
+
+    def note_error(self, row: int, error: Exception) -> None:
+        """Keeps what a row's per-row function raised."""
+        self.errors[row] = f"{type(error).__name__}: {error}"[:500]
 
 
 _active: Recorder = Recorder()
@@ -82,12 +111,16 @@ def record(recorder: Recorder) -> None:
 def install() -> None:
     """Replaces upstream's plumbing in every module of it that is loaded."""
     from openpyxl.reader import excel  # noqa: PLC0415 - slow, and only scoring needs it
+    from pandas.io.excel._openpyxl import (  # type: ignore[import-not-found]  # noqa: PLC0415
+        OpenpyxlReader,
+    )
     from vlmeval.dataset import image_base  # noqa: PLC0415 - only behind the shim
     from vlmeval.dataset.utils import multiple_choice, vqa_eval  # noqa: PLC0415
     from vlmeval.smp import file as files  # noqa: PLC0415
     from vlmeval.utils import mp_util  # noqa: PLC0415
 
     from assay.vlmevalkit.scoring_sheets import (  # noqa: PLC0415 - openpyxl, as above
+        read_sheet,
         read_string_table,
     )
 
@@ -99,9 +132,16 @@ def install() -> None:
         multiple_choice.extract_answer_from_item,
         _noting_option(multiple_choice.extract_answer_from_item),
     )
+    _replace(
+        multiple_choice.prefetch_circular_group,
+        _noting_rotations(
+            multiple_choice.prefetch_circular_group, multiple_choice.prefetch_answer
+        ),
+    )
     _replace(vqa_eval.hit_calculate, _noting_hits(vqa_eval.hit_calculate))
     image_base.ImageBaseDataset.prepare_tsv = _prepare_tsv
     excel.read_string_table = read_string_table
+    OpenpyxlReader.get_sheet_data = read_sheet(OpenpyxlReader.get_sheet_data)
     for module in _upstream_modules():
         pools = getattr(module, "mp", None)
         if isinstance(pools, ModuleType) and pools.__name__ == "multiprocessing":
@@ -123,6 +163,10 @@ def _replace(old: Any, new: Any) -> None:
                 setattr(module, name, new)
 
 
+_NO_VERDICT = {"hit": 0, "opt": "Z", "log": "unscored"}
+"""What upstream finds where a row's function failed; its figures then are not published."""
+
+
 def _track(
     func: Callable[..., Any],
     tasks: Iterable[Any] = (),
@@ -137,9 +181,8 @@ def _track(
     saved = load(save) if save is not None and Path(save).exists() else {}
     results = []
     for position, inputs in enumerate(tasks):
-        placeholder = {"hit": 0, "log": "unscored"}
         result = _active.attempt(
-            _row_of(inputs, position), _bound(func, inputs), placeholder
+            _row_of(inputs, position), _bound(func, inputs), dict(_NO_VERDICT)
         )
         results.append(result)
         if keys is not None:
@@ -163,8 +206,8 @@ def _row_of(inputs: Any, position: int) -> int:
     for value in values if isinstance(values, Iterable) else ():
         label = getattr(value, "name", None)
         if hasattr(value, "iloc") and label is not None:
-            return int(label)
-    return position
+            return _active.row(label)
+    return _active.row(position)
 
 
 class _SerialPool:
@@ -223,6 +266,8 @@ def _redirected(path: Any) -> Any:
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
     def load(f: Any, fmt: str | None = None) -> Any:
+        if _active.single is not None:
+            return _active.single
         frame = original(_redirected(f), fmt)
         if str(f).endswith(".xlsx"):
             _active.frames.append((str(f), frame))
@@ -235,6 +280,8 @@ def _dumping(original: Callable[..., Any]) -> Callable[..., Any]:
     from assay.vlmevalkit.scoring_sheets import write_table  # noqa: PLC0415 - openpyxl, slow
 
     def dump(data: Any, f: str, **kwargs: Any) -> Any:
+        if _active.single is not None:
+            return None
         path = _redirected(f)
         otherwise = partial(original, data, path, **kwargs)
         if kwargs or not path.endswith(".xlsx"):
@@ -265,6 +312,28 @@ def _noting_option(original: Callable[..., Any]) -> Callable[..., Any]:
         return found
 
     return extract_answer_from_item
+
+
+def _noting_rotations(
+    original: Callable[..., Any], prefetch: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Upstream stops at a group's first wrong rotation; here it is asked about each of them."""
+
+    def prefetch_circular_group(sub_data: Any, verbose: bool = False) -> Any:  # noqa: FBT001, FBT002 - upstream's
+        for place, label in enumerate(sub_data.index):
+            item = sub_data.iloc[place]
+            row = _active.row(label)
+            option = _active.attempt(row, partial(_rotation, prefetch, item), None)
+            if option is not None and row not in _active.skipped:
+                _active.options[row] = option["opt"]
+        return original(sub_data, verbose=verbose)
+
+    return prefetch_circular_group
+
+
+def _rotation(prefetch: Callable[[Any], Any], item: Any) -> dict[str, Any]:
+    option = prefetch(item)
+    return {"hit": int(option == item["GT"]), "opt": str(option or "Z")}
 
 
 def _noting_hits(original: Callable[..., Any]) -> Callable[..., Any]:

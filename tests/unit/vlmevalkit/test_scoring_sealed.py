@@ -213,7 +213,7 @@ async def test_an_empty_list_of_answers_is_one_rows_trouble(tmp_path):
 @pytest.mark.parametrize(
     ("name", "columns", "said"),
     [
-        ("MMBench_DEV_EN", scoring.multiple_choice(4), "scorer of its own"),
+        ("MMVP", scoring.multiple_choice(4), "scorer of its own"),
         ("Plain", scoring.vqa(4, lists=False), "no scorer for a custom dataset"),
         (
             "MyOwnTable",
