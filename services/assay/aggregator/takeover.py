@@ -140,29 +140,30 @@ def _admit(
         _task_id(name): dict(counts) for name, counts in last.admitted.items()
     }
     for task in tasks:
-        count = 0
-        while store.size(keys.segment(run_id, task, last.epoch, count)) is not None:
-            count += 1
-        _cross_check(store, run_id, task, last.epoch, count)
+        count = _written(store, run_id, task, last.epoch)
         if count:
             admitted.setdefault(task, {})[last.epoch] = count
     return admitted
 
 
-def _cross_check(
-    store: ObjectStore, run_id: str, task: TaskId, epoch: int, count: int
-) -> None:
-    """Says when the listing shows more than the dense row: nothing acknowledged can stand there."""
-    prefix = keys.task(run_id, task, f"completions/{epoch:08d}/")
-    listed = sum(1 for _ in store.list(prefix))
-    if listed > count:
+def _written(store: ObjectStore, run_id: str, task: TaskId, epoch: int) -> int:
+    """How many segments the epoch's holder wrote.
+
+    One PUT is in flight at a time, so what stands after a gap was acknowledged, and somebody has taken
+    the missing one away: only its answers are lost.
+    """
+    dense = 0
+    while store.size(keys.segment(run_id, task, epoch, dense)) is not None:
+        dense += 1
+    listed = list(store.list(keys.segments(run_id, task, epoch)))
+    last = max(map(keys.sequence_of, listed), default=-1)
+    if last >= dense:
         structlog.get_logger(__name__).warning(
-            "segments after a gap are void",
-            task=str(task),
-            epoch=epoch,
-            dense=count,
-            listed=listed,
+            "a segment is missing: its answers are asked again",
+            key=keys.segment(run_id, task, epoch, dense),
+            later=last - dense,
         )
+    return max(dense, last + 1)
 
 
 def _task_id(name: str) -> TaskId:

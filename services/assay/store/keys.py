@@ -14,6 +14,7 @@ runs/<run_id>/results/...                               report.json, samples/, <
 
 from __future__ import annotations
 
+from assay.domain.errors import CorruptError
 from assay.domain.task import TaskId
 
 
@@ -59,7 +60,28 @@ def task(run_id: str, task_id: TaskId, part: str) -> str:
 
 def segment(run_id: str, task_id: TaskId, epoch_number: int, seq: int) -> str:
     """One immutable segment of completions."""
-    return task(run_id, task_id, f"completions/{epoch_number:08d}/{seq:08d}.seg")
+    return f"{segments(run_id, task_id, epoch_number)}{seq:08d}.seg"
+
+
+def segments(run_id: str, task_id: TaskId, epoch_number: int) -> str:
+    """Prefix of all segments of one epoch."""
+    return task(run_id, task_id, f"completions/{epoch_number:08d}/")
+
+
+def sequence_of(key: str) -> int:
+    """The sequence number in a segment's key.
+
+    Raises:
+        CorruptError: the key is no segment's.
+    """
+    name = key.rpartition("/")[2]
+    number = name.removesuffix(".seg")
+    if not number.isdecimal() or number == name:
+        raise CorruptError(
+            f"{key} stands among the segments and is none",
+            cure="take the file away",
+        )
+    return int(number)
 
 
 def score(run_id: str, task_id: TaskId, score_digest: str, part: str) -> str:

@@ -36,11 +36,21 @@ def test_an_epoch_is_above_the_claims_transitions_and_all_former_ones(store):
     assert begin(store, 1).number == 5002
 
 
-def test_segments_up_to_the_first_gap_are_admitted(store):
+def test_a_segment_that_somebody_took_away_costs_its_own_answers_alone(store):
     first = begin(store, 1).number
     for seq in (0, 1, 3):
         write(store, first, seq)
-    assert begin(store, 2).admitted == {TASK: {first: 2}}
+    second = begin(store, 2)
+    assert second.admitted == {TASK: {first: 4}}
+    found = admitted_segments(store, "r", TASK, second.admitted[TASK])
+    assert [segment.seq for segment in found] == [0, 1, 3]
+
+
+def test_a_file_among_the_segments_that_is_none_is_named(store):
+    first = begin(store, 1).number
+    store.put(keys.segments("r", TASK, first) + "notes.txt", b"")
+    with pytest.raises(CorruptError, match=r"notes\.txt stands among the segments"):
+        begin(store, 2)
 
 
 def test_what_is_written_after_the_take_over_is_void_for_all_later_ones(store):
