@@ -57,8 +57,13 @@ def test_a_child_does_not_inherit_the_file_lock(tmp_path):
     lock = FlockLock(tmp_path / "lock", this_process())
     lock.acquire()
     with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+        [sys.executable, "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        close_fds=False,
     ) as child:
+        # The kernel closes what is close-on-exec a moment after it lets the parent go on.
+        child.stdout.readline()
         lock.release()
         FlockLock(tmp_path / "lock", this_process()).acquire()
         child.communicate(b"\n")
