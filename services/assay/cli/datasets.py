@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from assay.domain import catalog
-from assay.domain.catalog import Entry, JudgeNeed
+from assay.domain.catalog import Entry
 
 app = typer.Typer(
     name="datasets", help="The datasets VLMEvalKit knows.", no_args_is_help=True
@@ -70,14 +70,7 @@ def listed() -> list[Listed]:
 
 
 def _listed(entry: Entry) -> Listed:
-    if entry.supported:
-        if entry.answers:
-            return Listed(entry=entry, use=Use.SCORES, reason="")
-        reason = "its file holds no answers"
-        return Listed(entry=entry, use=Use.INFER_ONLY, reason=reason)
-    judged = entry.judge is JudgeNeed.MANDATORY
-    use = Use.NEEDS_JUDGE if judged else Use.NOT_YET
-    return Listed(entry=entry, use=use, reason=entry.refusal)
+    return Listed(entry=entry, use=Use(entry.state.value), reason=entry.reason)
 
 
 def _json(row: Listed) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Which datasets a run may name: known, found, safe in paths, and scored without a judge; with the cure."""
+"""Which datasets a run may name: known, found, safe in paths, and usable without a judge; with the cure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from pathlib import Path
 from assay.config.naming import check_dataset_name, located
 from assay.config.problems import nearest, printable
 from assay.config.source import SourceConfig
-from assay.domain.catalog import JudgeNeed, lookup, names
+from assay.domain.catalog import Entry, Family, lookup, names
 from assay.domain.errors import ConfigError
 from assay.domain.run import Dataset, SourceOverride
-
-_RENAMED = {"GMAI_mm_bench_VAL": "GMAI-MMBench_VAL"}
-"""Upstream knows these only by their new names; with a TSV of one's own the old one is a custom dataset."""
 
 
 def admit_dataset(
@@ -26,64 +23,120 @@ def admit_dataset(
     base_dir: Path,
     limit: int | None,
 ) -> Dataset:
-    """The dataset as the run carries it.
+    """The dataset as the run carries it, under upstream's present name.
 
     Raises:
         ConfigError: unknown, not usable yet, or broken with this `limit`.
     """
     check_dataset_name(name, path)
-    source = sources.get(name)
-    brought = source is not None or _found(name, lmu_data)
+    brought = name in sources or _found(name, lmu_data)
     entry = lookup(name)
     if entry is None and not brought:
         raise _unknown(name, path, sources)
-    custom = name in _RENAMED and brought
-    if entry is not None and not custom:
-        if entry.judge is JudgeNeed.MANDATORY:
-            raise ConfigError(
-                path, "only a judge LLM can score it, and judges come later", entry.cure
-            )
-        if not entry.supported:
-            raise ConfigError(path, entry.refusal, entry.cure)
+    if entry is not None and entry.renamed:
+        # Upstream takes a TSV under the old name as a custom dataset.
+        name = name if brought else entry.renamed
+        entry = None if brought else lookup(entry.renamed)
+    if entry is not None and not entry.supported:
+        raise ConfigError(path, entry.reason, entry.cure)
     check_limit(name, limit)
-    override = None if source is None else _override(source, base_dir)
-    return Dataset(name=name, source=override)
+    if entry is not None and entry.members:
+        return _collection(entry, path, sources, base_dir)
+    return Dataset(name=name, source=_source(name, sources, base_dir))
+
+
+def _collection(
+    entry: Entry, path: str, sources: Mapping[str, SourceConfig], base_dir: Path
+) -> Dataset:
+    """A dataset that upstream puts together from others, each with a source of its own."""
+    if entry.name in sources:
+        listed = ", ".join(entry.members)
+        raise ConfigError(
+            f"dataset_sources.{entry.name}",
+            f"{entry.name} has no file: VLMEvalKit puts it together from {listed}",
+            f"give those their sources, or remove {path}",
+        )
+    return Dataset(
+        name=entry.name,
+        members=tuple(
+            Dataset(name=member, source=_source(member, sources, base_dir))
+            for member in entry.members
+        ),
+    )
 
 
 def dataset_notes(
-    datasets: Sequence[Dataset], sources: Mapping[str, SourceConfig], limit: int | None
+    datasets: Sequence[Dataset],
+    sources: Mapping[str, SourceConfig],
+    limit: int | None,
+    named: Sequence[str] = (),
 ) -> list[str]:
-    """What the report says about how the datasets were taken."""
-    used = {dataset.name for dataset in datasets}
+    """What the report says about how the datasets were taken; `named` as the user wrote them."""
+    parts = [part for each in datasets for part in (each, *each.members)]
+    used = {part.name for part in parts}
     notes = [
         f"dataset_sources.{name} is not used: eval_config.data does not name it."
         for name in sources
         if name not in used
     ]
-    notes += [
-        f"{old} is called {new} by VLMEvalKit 0.0.20; under its old name it is scored as a custom dataset."
-        for old, new in _RENAMED.items()
-        if old in used
-    ]
-    if limit is not None and "HallusionBench" in used:
-        notes.append(
+    for name in named:
+        entry = lookup(name)
+        if entry is not None and entry.renamed:
+            notes.append(_renamed_note(entry, custom=name in used))
+    if limit is not None:
+        notes += [note for part in parts if (note := _limit_note(part.name))]
+    return notes
+
+
+def _renamed_note(entry: Entry, *, custom: bool) -> str:
+    told = f"{entry.name} is called {entry.renamed} by VLMEvalKit 0.0.20"
+    if custom:
+        return f"{told}; under its old name it is scored as a custom dataset."
+    return f"{told}; it runs under that name."
+
+
+def _limit_note(name: str) -> str:
+    """What a limit does to a dataset's figures beyond counting fewer rows; empty: nothing."""
+    entry = lookup(name)
+    if name == "HallusionBench":
+        return (
             "limit takes the first rows of HallusionBench: figures over incomplete groups "
             "(fAcc, qAcc) are partial, as upstream's."
         )
-    return notes
+    if name == "OCRBench":
+        return (
+            "limit takes the first rows of OCRBench: its figures are counts, and Final Score Norm "
+            "is a share of 1000 rows, as upstream's."
+        )
+    if entry is not None and entry.family is Family.MCQ_CIRCULAR:
+        return (
+            f"limit takes the first rows of {name}: a question counts as right when those of its "
+            "rotations that are among them are right, as upstream's."
+        )
+    return ""
 
 
 def check_limit(name: str, limit: int | None) -> None:
     """Refuses a limit with which upstream cannot score the dataset.
 
     Raises:
-        ConfigError: with the nearest limit that works.
+        ConfigError: with the nearest limit that works, or what to name instead.
     """
-    if limit is not None and name == "MME" and limit % 2:
+    if limit is None:
+        return
+    if name == "MME" and limit % 2:
         raise ConfigError(
             "eval_config.limit",
             "MME asks two questions about each picture, and upstream fails on half a pair",
             f"write an even number such as {limit + 1}",
+        )
+    entry = lookup(name)
+    if entry is not None and entry.members:
+        first, *others = entry.members
+        raise ConfigError(
+            "eval_config.limit",
+            f"the first rows of {name} are all of {first}, and upstream fails on members without rows",
+            f"name the members instead of {name}: {', '.join([first, *others])}",
         )
 
 
@@ -144,7 +197,13 @@ def _local(source: SourceConfig, base_dir: Path) -> Path:
     return located(source.path or "", base_dir)
 
 
-def _override(source: SourceConfig, base_dir: Path) -> SourceOverride:
+def _source(
+    name: str, sources: Mapping[str, SourceConfig], base_dir: Path
+) -> SourceOverride | None:
+    """Where the user says the file of `name` is; None: nowhere."""
+    source = sources.get(name)
+    if source is None:
+        return None
     local = None
     if source.path is not None:
         local = str(_local(source, base_dir).absolute())

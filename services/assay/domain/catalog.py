@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
+from typing import Any
+
+_TYPED = frozenset({"family", "judge", "state", "members"})
+"""Cells of a row that are more than text and flags."""
 
 
 class Family(StrEnum):
@@ -30,6 +34,15 @@ class Family(StrEnum):
     VIDEO = "video"
 
 
+class State(StrEnum):
+    """What a documented name can be used for here."""
+
+    SCORES = "scores"
+    INFER_ONLY = "infer-only"
+    NEEDS_JUDGE = "needs judge"
+    NOT_YET = "not yet"
+
+
 class JudgeNeed(StrEnum):
     """Whether a judge model decides anything in upstream's scorer of a dataset."""
 
@@ -40,16 +53,20 @@ class JudgeNeed(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One documented name.
+    """One name.
 
     Attributes:
         cls: upstream's dataset class; empty: upstream knows no such name.
         type: upstream's TYPE (`MCQ`, `Y/N`, `VQA`, ...).
         url: upstream's address of the TSV; empty: it has none (assembled, or no TSV).
         md5: upstream's digest of it; empty: upstream checks none.
-        answers: whether the file holds the expected answers.
-        refusal: why the name cannot be evaluated yet, for the user; empty: it can.
-        cure: what the user can do about the refusal; empty: it can be evaluated.
+        answers: whether upstream's file holds the expected answers.
+        state: what it can be used for.
+        reason: why it is not simply scored, for the user; empty: it is.
+        cure: what the user can do about that; empty: nothing needs to be done.
+        documented: one of EvalScope's 89 names; the others are what those were renamed to.
+        renamed: upstream's present name for it; empty: the same.
+        members: the datasets it collects, in upstream's order; empty: it is one dataset.
     """
 
     name: str
@@ -60,13 +77,17 @@ class Entry:
     md5: str
     answers: bool
     judge: JudgeNeed
-    refusal: str = ""
+    state: State
+    reason: str = ""
     cure: str = ""
+    documented: bool = True
+    renamed: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def supported(self) -> bool:
-        """Whether the name can be evaluated and scored now."""
-        return not self.refusal
+        """Whether a run may name it: it is scored, or at least asked."""
+        return self.state in {State.SCORES, State.INFER_ONLY}
 
 
 @cache
@@ -75,27 +96,21 @@ def _entries() -> dict[str, Entry]:
     return {row["name"]: _entry(row) for row in json.loads(text)}
 
 
-def _entry(row: dict[str, str | bool]) -> Entry:
-    given = {key: str(value) for key, value in row.items() if key != "answers"}
+def _entry(row: dict[str, Any]) -> Entry:
     return Entry(
-        name=given["name"],
-        cls=given["cls"],
-        type=given["type"],
-        family=Family(given["family"]),
-        url=given["url"],
-        md5=given["md5"],
-        answers=bool(row["answers"]),
-        judge=JudgeNeed(given["judge"]),
-        refusal=given.get("refusal", ""),
-        cure=given.get("cure", ""),
+        **{key: value for key, value in row.items() if key not in _TYPED},
+        family=Family(row["family"]),
+        judge=JudgeNeed(row["judge"]),
+        state=State(row["state"]),
+        members=tuple(row.get("members", ())),
     )
 
 
 def lookup(name: str) -> Entry | None:
-    """The entry of a documented name, matched exactly as upstream does; None: not a documented name."""
+    """The entry of a name, matched exactly as upstream does; None: neither documented nor a new name."""
     return _entries().get(name)
 
 
 def names() -> tuple[str, ...]:
     """All documented names, sorted."""
-    return tuple(sorted(_entries()))
+    return tuple(sorted(e.name for e in _entries().values() if e.documented))

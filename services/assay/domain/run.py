@@ -111,10 +111,16 @@ class SourceOverride:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """One dataset of a run, by VLMEvalKit's name."""
+    """One dataset of a run, by VLMEvalKit's name.
+
+    Attributes:
+        source: where the user says its file is; None: $LMUData, then upstream's address.
+        members: the datasets that make it up, in upstream's order; empty: it has a file of its own.
+    """
 
     name: str
     source: SourceOverride | None = None
+    members: tuple[Dataset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

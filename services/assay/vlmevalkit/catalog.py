@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.domain import catalog as committed
-from assay.domain.catalog import Family, JudgeNeed
+from assay.domain.catalog import Family, JudgeNeed, State
 from assay.vlmevalkit import shim
 
 TARGET = Path(committed.__file__).with_name("catalog.json")
@@ -30,11 +30,30 @@ _DOCUMENTED = (
     " VCR_ZH_HARD_{100,500,ALL} Video-MME"
 )
 
-_NO_ANSWERS = (
-    "A-Bench_TEST AesBench_TEST DocVQA_TEST InfoVQA_TEST MLLMGuard_DS MMBench_TEST_CN"
-    " MMBench_TEST_CN_V11 MMBench_TEST_EN MMBench_TEST_EN_V11 MMMU_TEST MMT-Bench_ALL"
-    " MMT-Bench_ALL_MI Q-Bench1_TEST"
-)
+_RENAMED = {"GMAI_mm_bench_VAL": "GMAI-MMBench_VAL"}
+"""What upstream calls a documented name now."""
+
+_PREDICTIONS = "predictions are made, and no score"
+_NO_TRUTH = f"a test split without answers: {_PREDICTIONS}"
+_OFFICIAL = f"upstream's file holds no answers: {_PREDICTIONS}"
+_SUBMITTED = "its answers are not public: predictions are made, and the file to submit"
+
+_INFER_ONLY = {
+    "A-Bench_TEST": _NO_TRUTH,
+    "AesBench_TEST": f"its authors keep the answers and score what is sent to them: {_PREDICTIONS}",
+    "DocVQA_TEST": _NO_TRUTH,
+    "InfoVQA_TEST": _NO_TRUTH,
+    "MLLMGuard_DS": f"upstream has no scorer for it: {_PREDICTIONS}",
+    "MMBench_TEST_CN": _OFFICIAL,
+    "MMBench_TEST_CN_V11": _OFFICIAL,
+    "MMBench_TEST_EN": _OFFICIAL,
+    "MMBench_TEST_EN_V11": _OFFICIAL,
+    "MMMU_TEST": _SUBMITTED,
+    "MMT-Bench_ALL": _SUBMITTED,
+    "MMT-Bench_ALL_MI": _SUBMITTED,
+    "Q-Bench1_TEST": _NO_TRUTH,
+}
+"""Names that upstream asks and does not score, and why."""
 
 _MANDATORY = "MathVista MathVision MMVet LLaVABench MMDUDataset DUDE SlideVQA MMLongBench MMBenchVideo"
 
@@ -48,21 +67,27 @@ _FAMILY_OF_CLASS = {
     "MMDUDataset": Family.MULTI_TURN,
 }
 
-_LATER = "until then use a multiple-choice, yes/no or VQA name such as MMStar, POPE or ChartQA_TEST"
-_REFUSALS: dict[Family, str] = {
-    Family.MCQ_CIRCULAR: "its rotated questions are scored in groups, which comes later",
-    Family.MCQ_CONCAT: "a collection of several datasets comes later",
-    Family.MCQ_MMT: "its averages over sub-tasks come later",
-    Family.MCQ_MMMU: "questions with pictures between the words come later",
-    Family.VQA_OWN: "this family's own scorer comes later",
-    Family.CAPTION: "caption scoring comes later",
-    Family.MULTI_TURN: "conversations of several turns come later",
-    Family.VIDEO: "video datasets come later",
+_REFUSALS: dict[Family, tuple[str, str]] = {
+    Family.MULTI_TURN: (
+        "conversations of several turns come later",
+        "until then use datasets whose questions stand alone, such as MMStar",
+    ),
+    Family.VIDEO: (
+        "video datasets come later",
+        "until then use picture datasets such as MMStar, POPE or ChartQA_TEST",
+    ),
 }
 
-_MMMB_CURE = (
-    "name the parts instead: MMMB_ar, MMMB_cn, MMMB_en, MMMB_pt, MMMB_ru, MMMB_tr"
+_JUDGED = (
+    "only a judge model can score it, and judge models come later",
+    "until then use a name that is scored by rules, such as MMStar, POPE or ChartQA_TEST",
 )
+
+_VCR_REASON = (
+    "VLMEvalKit needs packages for it that it does not name (evaluate, spacy with two language"
+    " models, rouge_score); they come later"
+)
+_VCR_CURE = "until then use another dataset about text in pictures, such as TextVQA_VAL or OCRBench"
 
 
 def documented() -> list[str]:
@@ -75,8 +100,8 @@ def documented() -> list[str]:
     return found
 
 
-def rows() -> list[dict[str, str | bool]]:
-    """One row per documented name, from the tables of the installed VLMEvalKit."""
+def rows() -> list[dict[str, Any]]:
+    """One row per documented name and per new name, from the tables of the installed VLMEvalKit."""
     shim.install()
     from vlmeval import dataset as upstream  # noqa: PLC0415 - only behind the shim
 
@@ -85,24 +110,33 @@ def rows() -> list[dict[str, str | bool]]:
         for cls in reversed(upstream.DATASET_CLASSES)
         for name in cls.supported_datasets()
     }
-    return [_row(name, classes.get(name)) for name in sorted(documented())]
+    names = sorted({*documented(), *_RENAMED.values()})
+    return [_row(name, classes.get(_RENAMED.get(name, name))) for name in names]
 
 
-def _row(name: str, cls: Any) -> dict[str, str | bool]:
+def _row(name: str, cls: Any) -> dict[str, Any]:
     family = _family(name, cls)
-    row: dict[str, str | bool] = {
+    judge = _judge(cls, family)
+    state, reason, cure = _state(name, family, judge)
+    row: dict[str, Any] = {
         "name": name,
-        "cls": cls.__name__ if cls else "",
+        "cls": cls.__name__,
         "type": str(getattr(cls, "TYPE", "MCQ")),
         "family": family.value,
         "url": _of_table(cls, "DATASET_URL", name),
         "md5": _of_table(cls, "DATASET_MD5", name),
-        "answers": name not in _NO_ANSWERS.split(),
-        "judge": _judge(cls, family).value,
+        "answers": name not in _INFER_ONLY,
+        "judge": judge.value,
+        "state": state.value,
     }
-    refusal, cure = _refusal(name, family, row)
-    if refusal:
-        row |= {"refusal": refusal, "cure": cure}
+    if reason or cure:
+        row |= {"reason": reason, "cure": cure}
+    if name not in documented():
+        row |= {"documented": False}
+    if name in _RENAMED:
+        row |= {"renamed": _RENAMED[name]}
+    if family is Family.MCQ_CONCAT:
+        row |= {"members": list(cls.DATASET_SETS[name])}
     return row
 
 
@@ -115,8 +149,6 @@ def _of_table(cls: Any, table: str, name: str) -> str:
 def _family(name: str, cls: Any) -> Family:
     if getattr(cls, "MODALITY", "IMAGE") == "VIDEO":
         return Family.VIDEO
-    if cls is None:
-        return Family.MCQ
     if cls.__name__ != "ImageMCQDataset":
         return _FAMILY_OF_CLASS.get(cls.__name__, Family.VQA_OWN)
     if any(word in name.lower() for word in ("mmbench", "ccbench", "circular", "mmcr")):
@@ -125,32 +157,37 @@ def _family(name: str, cls: Any) -> Family:
 
 
 def _judge(cls: Any, family: Family) -> JudgeNeed:
-    if cls is not None and cls.__name__ in _MANDATORY.split():
+    if cls.__name__ in _MANDATORY.split():
         return JudgeNeed.MANDATORY
     if family in {Family.VQA, Family.VQA_OWN, Family.CAPTION}:
         return JudgeNeed.NONE
     return JudgeNeed.OPTIONAL
 
 
-def _refusal(name: str, family: Family, row: dict[str, str | bool]) -> tuple[str, str]:
-    if not row["cls"]:
-        return (
-            "VLMEvalKit 0.0.20 knows it as GMAI-MMBench_VAL, which comes later",
-            _LATER,
-        )
-    if not row["answers"]:
-        return (
-            "its file holds no answers, so it can be asked but not scored; runs without a score come later",
-            name.replace("_TEST", "_VAL").join(("use ", " instead"))
-            if name.replace("_TEST", "_VAL") in documented() and "_TEST" in name
-            else _LATER,
-        )
-    if row["judge"] == JudgeNeed.MANDATORY:
-        return "only a judge model can score it, and judge models come later", _LATER
-    if name == "MMMB":
-        return _REFUSALS[family], _MMMB_CURE
-    why = _REFUSALS.get(family, "")
-    return why, _LATER if why else ""
+def _state(name: str, family: Family, judge: JudgeNeed) -> tuple[State, str, str]:
+    """What the name can be used for; why no more than that, and what to do about it."""
+    if judge is JudgeNeed.MANDATORY:
+        return State.NEEDS_JUDGE, *_JUDGED
+    if family in _REFUSALS:
+        return State.NOT_YET, *_REFUSALS[family]
+    if name.startswith("VCR_"):
+        return State.NOT_YET, _VCR_REASON, _VCR_CURE
+    if name in _INFER_ONLY:
+        return State.INFER_ONLY, _INFER_ONLY[name], _answered(name)
+    return State.SCORES, "", ""
+
+
+def _answered(name: str) -> str:
+    """What has a score in the place of a name without answers; empty: nothing."""
+    if name.startswith("MMBench_TEST"):
+        sibling = name.replace("_TEST", "_DEV")
+        return f"for a score use {sibling}, or a file of your own with every answer filled in"
+    endings = {"_TEST": ("_VAL", "_DEV_VAL"), "_ALL": ("_VAL",)}
+    for ending, others in endings.items():
+        for other in others if ending in name else ():
+            if (sibling := name.replace(ending, other)) in documented():
+                return f"for a score use {sibling}"
+    return ""
 
 
 def main() -> None:
