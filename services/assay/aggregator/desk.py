@@ -80,7 +80,7 @@ class WorkDesk:
             self._book.changes.note()
         return LeaseGrant(
             leases=tuple(leases),
-            in_flight_limit=max(1, work.limit(worker)),
+            in_flight_limit=work.limit(worker),
             state=state,
         )
 
@@ -109,7 +109,7 @@ class WorkDesk:
         self._book.changes.note()
         return ExtendGrant(
             leases=tuple(answers),
-            in_flight_limit=max(1, work.limit(worker)),
+            in_flight_limit=work.limit(worker),
             state=self._book.queue_state(queue),
         )
 

@@ -126,7 +126,7 @@ class LeaseBook:
         """Hands out up to `capacity` samples, one lease per task; empty: nothing is free now."""
         self.see(worker)
         self.expire()
-        if self._waits_for_announcements():
+        if self._waits_for_announcements() or not self.limit(worker):
             return []
         if not self._rate and not self._window[1]:
             # Time without work says nothing about the pace.
@@ -205,11 +205,16 @@ class LeaseBook:
         self._expected.discard(worker)
 
     def live_workers(self) -> list[str]:
-        """Workers heard of within a lease's length, in a fixed order."""
-        return sorted(self._seen)
+        """Workers heard of within a lease's length: those that hold samples first, else as they came."""
+        holding = {lease.worker for lease in self._leases.values()}
+        return sorted(self._seen, key=lambda worker: worker not in holding)
 
     def limit(self, worker: str) -> int:
-        """How many requests a worker may have in flight now: its part of `nproc`."""
+        """How many requests a worker may have in flight now: its part of `nproc`.
+
+        0 where more workers came than there are requests; never for one that holds samples, as the
+        order of the workers puts it before those.
+        """
         live = self.live_workers()
         share, rest = divmod(self.nproc, max(len(live), 1))
         return share + (worker in live[:rest])

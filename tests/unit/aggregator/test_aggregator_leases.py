@@ -127,6 +127,26 @@ def test_nproc_is_dealt_out_over_live_workers(desk):
     assert desk.book.limit("b") == 4
 
 
+def test_workers_beyond_nproc_wait_and_take_the_place_of_one_that_leaves(desk):
+    for worker in "edcba":
+        desk.lease(worker)
+    assert [desk.book.limit(w) for w in "edcba"] == [1, 1, 1, 1, 0]
+    assert desk.lease("a") == []
+    desk.book.release("e", ["1-0"])
+    desk.book.forget("e")
+    assert desk.book.limit("a") == 1
+    assert desk.lease("a") != []
+
+
+def test_a_worker_that_holds_samples_may_ask_whoever_came_before_it():
+    desk = Desk(expected=["late"], grace=5.0)
+    for worker in "abcd":
+        desk.book.see(worker)
+    held = HeldLease(lease_id="0-7", task=TASK, open_ordinals=(0,))
+    desk.book.extend("late", [held])
+    assert [desk.book.limit(w) for w in ("late", *"abcd")] == [1, 1, 1, 1, 0]
+
+
 def test_near_the_end_workers_share_what_is_left():
     desk = Desk(total=16)
     desk.book.see("v")
