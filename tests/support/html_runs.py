@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+
+from PIL import Image, ImageDraw
 
 from assay.domain.report import RunState, TaskReport
 from assay.domain.sample import SampleState, UnscoredReason
@@ -12,6 +15,8 @@ from assay.domain.score import Verdict
 from assay.domain.task import TaskCounts, TaskId, TaskState
 from assay.report.build import report_json
 from assay.scorer.tables import sample_table
+from assay.store.folder import FolderStore
+from support.prepared import put_prepared
 from support.reports import a_report, metric, tasks
 
 HOSTILE = (
@@ -68,12 +73,43 @@ def task_of(model: str, dataset: str, verdicts: list[Verdict]) -> TaskReport:
     )
 
 
-def run_folder(folder: Path, samples: int) -> Path:
+def pictured(store: FolderStore, folder: Path, samples: int, pictures: int) -> str:
+    """Prepares MMStar with so many samples and so many pictures that differ; returns its digest."""
+    first, *more = [_picture(number) for number in range(pictures)]
+    return put_prepared(
+        store,
+        folder,
+        name="MMStar",
+        questions=[
+            f"How many things are in picture {n}?\nA. {n}\nB. {n + 1}\nC. {n + 2}\nD. none"
+            for n in range(samples)
+        ],
+        picture=first,
+        more_pictures=more,
+    )
+
+
+def _picture(number: int) -> bytes:
+    """Discs in colours of the number's own, as a small JPEG."""
+    image = Image.new("RGB", (96 + number % 5 * 24, 72), (246, 244, 238))
+    draw = ImageDraw.Draw(image)
+    for disc in range(number % 7 + 1):
+        x, y = (disc * 53 + number * 17) % 120, (disc * 29 + number * 7) % 48
+        shade = (number * 37 % 256, (number + disc) * 61 % 256, number * 11 % 256)
+        draw.ellipse((x, y, x + 24, y + 24), fill=shade)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+def run_folder(folder: Path, samples: int, prepared: str = "") -> Path:
     """Two models on MMStar with so many samples, one task withheld, one failed."""
     done = []
     for model, right in (("My_Model", 2), ("My_Model-2", 1)):
         verdicts = [verdict(ordinal, right=right) for ordinal in range(samples)]
         task = task_of(model, "MMStar", verdicts)
+        if prepared:
+            task = replace(task, prepared_digest=prepared)
         path = folder / task.samples
         path.parent.mkdir(parents=True)
         path.write_bytes(sample_table(verdicts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from assay.domain import prepared as fmt
@@ -21,17 +22,25 @@ def put_prepared(
     name: str = "Tiny",
     questions: Sequence[str] = ("What is it?", "And this?"),
     picture: bytes = b"\xff\xd8 a picture \xff\xd9",
+    more_pictures: Sequence[bytes] = (),
     table: str = "",
     invalid: Mapping[int, str] | None = None,
     family: str = "mcq",
 ) -> str:
-    """Publishes a dataset in which every sample shows `picture`; returns its digest."""
+    """Publishes a dataset whose samples show `picture`, or it and others in turn; returns its digest."""
     (folder / "packs").mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(repr((name, questions, picture)).encode()).hexdigest()
     ids = [str(number) for number in range(len(questions))]
-    records = [fmt.encode_prompt([[0, question]]) for question in questions]
+    shown = (picture, *more_pictures)
+    records = [
+        fmt.encode_prompt([[number % len(shown), question]])
+        for number, question in enumerate(questions)
+    ]
     offsets = [sum(map(len, records[:n])) for n in range(len(records) + 1)]
-    stored = StoredPicture(hashlib.sha256(picture).hexdigest(), 0, 0, len(picture))
+    stored = [
+        StoredPicture(hashlib.sha256(data).hexdigest(), 0, at, len(data))
+        for data, at in zip(shown, accumulate(map(len, shown), initial=0), strict=False)
+    ]
     rows = "".join(f"{i}\t{'x' * 70}\t{q}\tA\n" for i, q in enumerate(questions))
     parts = {
         fmt.TABLE: (table or "index\timage\tquestion\tanswer\n" + rows).encode(),
@@ -39,8 +48,8 @@ def put_prepared(
         fmt.INVALID: json.dumps(dict(invalid or {})).encode(),
         fmt.PROMPTS: b"".join(records),
         fmt.PROMPT_INDEX: b"".join(map(fmt.encode_offset, offsets)),
-        fmt.PICTURES: fmt.encode_picture(stored),
-        fmt.pack_name(0): picture,
+        fmt.PICTURES: b"".join(map(fmt.encode_picture, stored)),
+        fmt.pack_name(0): b"".join(shown),
     }
     for part, data in parts.items():
         (folder / part).write_bytes(data)
@@ -52,7 +61,7 @@ def put_prepared(
         type="MCQ",
         sample_count=len(questions),
         invalid_count=len(invalid or {}),
-        picture_count=1,
+        picture_count=len(shown),
         source_digest="0" * 64,
         source_md5="0" * 32,
         source_bytes=len(parts[fmt.TABLE]),

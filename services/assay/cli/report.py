@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from assay.cli.errors import told
-from assay.domain.errors import CorruptError, NotFoundError, StoreUnavailableError
+from assay.domain.errors import CorruptError, NotFoundError
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print report.json instead of the table.")
@@ -29,50 +29,58 @@ HtmlOption = Annotated[
 ]
 
 
+class Pictures(StrEnum):
+    """Which pictures a page shows."""
+
+    ALL = "all"
+    SOME = "some"
+    NONE = "none"
+
+
+PicturesOption = Annotated[
+    Pictures,
+    typer.Option(
+        "--pictures",
+        help="With --html: which pictures are put beside the page; some: up to 1 GB, those of samples "
+        "without a right answer first.",
+    ),
+]
+
+
 def report(
     run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
     file: FileArgument = None,
     *,
     as_json: JsonOption = False,
     html: HtmlOption = False,
+    pictures: PicturesOption = Pictures.SOME,
 ) -> None:
     """Print the result table of a run again, or make a page of it."""
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
     with told():
         if html:
-            typer.echo(f"wrote {write_html(run_dir, file or run_dir / 'report.html')}")
+            typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
         else:
             show_report(read_report(run_dir), as_json=as_json)
 
 
-def write_html(run_dir: Path, file: Path) -> Path:
-    """Writes the page of a run, with the prompts of datasets that are still in this user's cache.
+def write_html(run_dir: Path, file: Path | None, pictures: Pictures) -> Path:
+    """Writes the page of a run, with prompts and pictures of datasets that are in this user's cache.
 
     Raises:
         CorruptError: the run's folder, or a dataset in the cache, cannot be read.
         NotFoundError: the folder holds no run that ended.
-        StoreUnavailableError: the file cannot be written, or the cache not be read.
+        StoreUnavailableError: the page cannot be written, or the cache not be read.
     """
     from assay.local.launch import cache_folder  # noqa: PLC0415 - not before it is asked for
-    from assay.report.html import render_html  # noqa: PLC0415
-    from assay.report.html_prompts import StoredPrompts  # noqa: PLC0415
+    from assay.report.html_pictures import BUDGET_BYTES  # noqa: PLC0415
+    from assay.report.page import write_page  # noqa: PLC0415
     from assay.store.folder import FolderStore  # noqa: PLC0415
 
-    page = render_html(run_dir, StoredPrompts(FolderStore(cache_folder())))
-    # Whole or not at all: a browser may have the old one open.
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        temporary.write_bytes(page)
-        temporary.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise StoreUnavailableError(
-            f"cannot write {file}: {error.strerror or error}",
-            cure="name a file that can be written: assay report RUN_DIR --html FILE",
-        ) from error
-    return file
+    room = {Pictures.ALL: None, Pictures.SOME: BUDGET_BYTES, Pictures.NONE: 0}
+    store = FolderStore(cache_folder())
+    return write_page(run_dir, store, file, picture_bytes=room[pictures])
 
 
 def read_report(run_dir: Path) -> dict[str, Any]:

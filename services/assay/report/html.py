@@ -1,7 +1,8 @@
-"""`report.html` from a run's folder: one file that needs nothing else; `assay report --html` calls it.
+"""`report.html` from a run's folder: one file, with pictures beside it; `page` calls it.
 
 Everything in it may be hostile: the template escapes, samples travel as data that a script places as
-text, and the page's policy lets no other script run and nothing be loaded.
+text, and the page's policy lets no other script run and nothing be loaded but pictures from where the
+page itself stands.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from assay.domain.errors import CorruptError, NotFoundError
+from assay.report.html_pictures import BUDGET_BYTES, Album, album
 from assay.report.html_samples import (
     PromptSource,
     SampleTable,
@@ -29,8 +33,28 @@ from assay.report.html_view import TaskView, flat, matrix, task_view, words
 from assay.report.terminal import clean
 
 
-def render_html(run_dir: Path, prompts: PromptSource | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and the pictures that have to lie beside it."""
+
+    html: bytes
+    album: Album
+
+
+def render_html(
+    run_dir: Path,
+    prompts: PromptSource | None = None,
+    *,
+    beside: str = "report.pictures",
+    picture_bytes: int | None = BUDGET_BYTES,
+) -> Page:
     """The page of the run in `run_dir`; equal folders give equal bytes.
+
+    Args:
+        run_dir: the run's folder.
+        prompts: what models were shown; None: the page does not say.
+        beside: the folder of the pictures, as the page names it.
+        picture_bytes: the most they may take; 0: none, None: all of them.
 
     Raises:
         NotFoundError: the folder has no report, or lacks a table its report names.
@@ -46,7 +70,9 @@ def render_html(run_dir: Path, prompts: PromptSource | None = None) -> bytes:
                 zip(report["tasks"], tables, strict=True)
             )
         ]
-        page = _page(report, tasks)
+        sampled = [task.table for task in tasks if task.table]
+        pictures = album(sampled, picture_bytes)
+        page = _page(report, tasks, pictures, beside)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"cannot read {path}: it is not there",
@@ -55,7 +81,7 @@ def render_html(run_dir: Path, prompts: PromptSource | None = None) -> bytes:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptError(f"cannot read {path}: {error!r}") from error
     # Halves of characters come from outside and must not cost a page.
-    return page.encode("utf-8", errors="replace")
+    return Page(page.encode("utf-8", errors="replace"), pictures)
 
 
 def _table(
@@ -66,14 +92,16 @@ def _table(
     table = read_samples(run_dir, task["samples"])
     if prompts is None:
         return table
-    return with_prompts(
-        table, prompts.texts(task["dataset"], task["digests"]["prepared"])
-    )
+    digest, ids = task["digests"]["prepared"], table.columns["sample_id"]
+    return with_prompts(table, prompts.shown(task["dataset"], digest, ids))
 
 
-def _page(report: Mapping[str, Any], tasks: list[TaskView]) -> str:
+def _page(
+    report: Mapping[str, Any], tasks: list[TaskView], pictures: Album, beside: str
+) -> str:
     sampled = [task for task in tasks if task.table]
-    embedded = embed([task.table for task in sampled if task.table])
+    tables = [task.table for task in sampled if task.table]
+    embedded = embed(tables, [pictures.numbered(table) for table in tables])
     environment = Environment(
         loader=PackageLoader("assay.report", "templates"),
         autoescape=True,
@@ -98,6 +126,8 @@ def _page(report: Mapping[str, Any], tasks: list[TaskView]) -> str:
         rows=rows if len(rows) > 1 else [],
         cut=embedded.cut,
         row_limit=embedded.rows,
+        beside=f"{quote(beside)}/",
+        left_out=pictures.left_out,
         longest=max((len(t.table) for t in sampled if t.table), default=0),
         # Escaped for where they stand, by `in_script`.
         index=Markup(in_script(index)),  # noqa: S704
@@ -133,7 +163,8 @@ def _policy(style: str, script: str) -> str:
             "default-src 'none'",
             f"style-src '{_digest(style)}'",
             f"script-src '{_digest(script)}'",
-            "img-src data:",
+            # On a disk these are files, on a server its own.
+            "img-src 'self' data:",
             "base-uri 'none'",
             "form-action 'none'",
             "require-trusted-types-for 'script'",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from assay.domain.errors import CorruptError, NotFoundError
+from assay.domain.prompt import PicturePart
 from assay.domain.sample import SampleState
 
 BUDGET_BYTES = 24_000_000
@@ -35,13 +36,30 @@ _READ = (
 
 RIGHT, PARTLY, WRONG, UNSCORED, UNJUDGED = "rpwun"
 """One letter per sample, as the page's script reads it."""
+PICTURE = "\ufffc"
+"""Stands in a prompt's text where a picture was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What models were shown, per sample in dataset order.
+
+    Attributes:
+        texts: with a `PICTURE` for each picture; None: the sample could not be asked about.
+        pictures: those pictures, in order.
+    """
+
+    texts: Sequence[str | None]
+    pictures: Sequence[Sequence[PicturePart]]
 
 
 class PromptSource(Protocol):
     """Where a page's prompts come from."""
 
-    def texts(self, dataset: str, digest: str) -> Sequence[str | None] | None:
-        """The prompt of every sample in dataset order; None: this dataset's are not to be had."""
+    def shown(
+        self, dataset: str, digest: str, sample_ids: Sequence[str]
+    ) -> Shown | None:
+        """What was shown for these first samples of a dataset; None: it is not to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +69,12 @@ class SampleTable:
     Attributes:
         columns: the sample table's columns, and `prompt` where prompts are known.
         verdicts: one letter per sample.
+        pictures: what was shown, per sample; empty where that is not known.
     """
 
     columns: Mapping[str, list[Any]]
     verdicts: str
+    pictures: Sequence[Sequence[PicturePart]] = ()
 
     def __len__(self) -> int:
         return len(self.verdicts)
@@ -71,6 +91,19 @@ class SampleTable:
             if name is not None:
                 found.setdefault(name, Counter())[verdict] += 1
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The pictures of a table's samples.
+
+    Attributes:
+        names: of the pictures, in order of appearance; None: it does not lie beside the page.
+        of: per sample, the numbers of its pictures.
+    """
+
+    names: Sequence[str | None]
+    of: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +148,37 @@ def read_samples(run_dir: Path, name: str) -> SampleTable:
     return SampleTable(columns, verdicts)
 
 
-def with_prompts(table: SampleTable, texts: Sequence[str | None] | None) -> SampleTable:
-    """The table with a prompt beside each sample; as it is where there are none."""
-    if texts is None or len(texts) < len(table):
+def with_prompts(table: SampleTable, shown: Shown | None) -> SampleTable:
+    """The table with what was shown for each sample; as it is where that is not known."""
+    if shown is None:
         return table
-    columns = {**table.columns, "prompt": list(texts[: len(table)])}
-    return replace(table, columns=columns)
+    columns = {**table.columns, "prompt": list(shown.texts)}
+    return replace(table, columns=columns, pictures=shown.pictures)
 
 
-def embed(tables: Sequence[SampleTable], budget: int = BUDGET_BYTES) -> Embedded:
-    """The tables as JSON of at most `budget` bytes in all; the least is cut that makes them fit."""
-    likely = [cut for cut in _CUTS if _estimate(tables, cut) <= budget]
-    for cut in likely or _CUTS[-1:]:
-        documents = [_document(table, cut, len(table)) for table in tables]
+def embed(
+    tables: Sequence[SampleTable],
+    pictures: Sequence[Numbered | None] = (),
+    budget: int = BUDGET_BYTES,
+) -> Embedded:
+    """The tables as JSON of at most `budget` bytes in all; the least is cut that makes them fit.
+
+    `pictures` are those of each table, see `Album.numbered`; none where nothing is known of any.
+    """
+    pages = list(zip(tables, pictures or [None] * len(tables), strict=True))
+    lengths = _lengths(tables)
+    for cut in _CUTS:
+        # Bytes that do if nothing needs escaping: rules out what need not be tried.
+        if sum(min(length, cut) for length in lengths) > budget:
+            continue
+        documents = [_document(*page, cut, len(page[0])) for page in pages]
         if _size(documents) <= budget:
             return Embedded(documents, cut)
     rows = max(len(table) for table in tables)
+    documents = [_document(*page, _CUTS[-1], rows) for page in pages]
     while _size(documents) > budget:
         rows //= 2
-        documents = [_document(table, _CUTS[-1], rows) for table in tables]
+        documents = [_document(*page, _CUTS[-1], rows) for page in pages]
     return Embedded(documents, _CUTS[-1], rows)
 
 
@@ -151,22 +196,24 @@ def _verdict(state: str, score: float | None) -> str:
     return WRONG if score <= 0 else RIGHT if score == 1 else PARTLY
 
 
-def _estimate(tables: Sequence[SampleTable], cut: int) -> int:
-    """Bytes that will do if nothing needs escaping: rules out what need not be tried."""
-    return sum(
-        min(len(text), cut)
+def _lengths(tables: Sequence[SampleTable]) -> list[int]:
+    """Of all texts that may be cut."""
+    return [
+        len(text)
         for table in tables
         for name in _TEXTS
         for text in table.columns.get(name, ())
         if text is not None
-    )
+    ]
 
 
 def _size(documents: Sequence[str]) -> int:
     return sum(len(text.encode("utf-8", errors="replace")) for text in documents)
 
 
-def _document(table: SampleTable, cut: int, rows: int) -> str:
+def _document(
+    table: SampleTable, pictures: Numbered | None, cut: int, rows: int
+) -> str:
     columns = table.columns
     document: dict[str, object] = {
         "verdicts": table.verdicts[:rows],
@@ -178,6 +225,10 @@ def _document(table: SampleTable, cut: int, rows: int) -> str:
     for name in _TEXTS:
         if name in columns:
             document[name] = [_cut(text, cut) for text in columns[name][:rows]]
+    if pictures is not None:
+        of = pictures.of[:rows]
+        used = max((number for numbers in of for number in numbers), default=-1) + 1
+        document["pictures"] = {"names": pictures.names[:used], "of": of}
     return in_script(document)
 
 

@@ -33,7 +33,10 @@ _HEATS = 8
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One metric; `part` is where it stands on its scale (0 to 1), None where withheld."""
+    """One metric; `part` is where it stands on its scale (0 to 1), None where withheld.
+
+    `bounds` and `upstream` (what VLMEvalKit would have printed) are said where samples are unscored.
+    """
 
     name: str
     split: str
@@ -42,6 +45,7 @@ class Figure:
     n: int
     part: float | None
     bounds: str = ""
+    upstream: str = ""
 
     @property
     def width(self) -> float:
@@ -128,8 +132,8 @@ def task_view(number: int, task: Report, table: SampleTable | None) -> TaskView:
         good=task["state"] == "COMPLETE",
         message=clean(task["message"]) if task["message"] != task["withheld"] else "",
         withheld=clean(task["withheld"]),
-        headlines=tuple(_figure(m, _bounds(m, task, table)) for m in headlines),
-        figures=tuple(_figure(m) for m in others[:_MOST_FIGURES]),
+        headlines=tuple(_figure(m, task, table) for m in headlines),
+        figures=tuple(_figure(m, task) for m in others[:_MOST_FIGURES]),
         more_figures=max(len(others) - _MOST_FIGURES, 0),
         categories=categories[:_MOST_CATEGORIES],
         more_categories=max(len(categories) - _MOST_CATEGORIES, 0),
@@ -184,7 +188,7 @@ def words(state: object) -> str:
     return clean(state).lower().replace("_", " ")
 
 
-def _figure(metric: Report, bounds: str = "") -> Figure:
+def _figure(metric: Report, task: Report, table: SampleTable | None = None) -> Figure:
     low, high = metric["scale"]
     split = clean(metric["split"])
     name = clean(metric["name"])
@@ -196,7 +200,8 @@ def _figure(metric: Report, bounds: str = "") -> Figure:
         scale=_scale(low, high),
         n=metric["n"],
         part=_part(metric["value"], low, high),
-        bounds=bounds,
+        bounds=_bounds(metric, task, table),
+        upstream=_upstream(metric, task),
     )
 
 
@@ -226,11 +231,25 @@ def _percent(share: float | None) -> str:
     return "<100%" if share < 1 and text == "100.0%" else text
 
 
+def _upstream(metric: Report, task: Report) -> str:
+    if not task["counts"]["unscored"]:
+        return ""
+    value = metric.get("upstream_value")
+    if value is not None:
+        return _number(value, metric["scale"][1])
+    reason = metric.get("upstream_reason")
+    return f"not known: {clean(reason)}" if reason else ""
+
+
 def _bounds(metric: Report, task: Report, table: SampleTable | None) -> str:
     """Lowest and highest the figure could be, had every sample a verdict; empty: not known.
 
-    Only where the figure is seen to be the mean of scores from 0 to 1 over all scored samples.
+    Where the scorer did not say, only if the figure is seen to be the mean of scores from 0 to 1 over
+    all scored samples.
     """
+    if metric.get("bounds") and task["counts"]["unscored"]:
+        least, most = (_number(bound, metric["scale"][1]) for bound in metric["bounds"])
+        return f"{least} and {most}"
     scores = table.scores if table else []
     low, high = metric["scale"]
     unscored, value = task["counts"]["unscored"], metric["value"]

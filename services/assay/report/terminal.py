@@ -152,7 +152,7 @@ def _scores(task: Report) -> Text:
         return Text(word, style="" if state in _GOOD else _style(state))
     headlines = headline_metrics(metrics)
     shown = headlines[:_MOST_METRICS]
-    lines = [_metric(metric) for metric in shown]
+    lines = [_metric(metric, task["counts"]["unscored"]) for metric in shown]
     hidden = len(metrics) - len(shown)
     text = Text("\n").join(lines)
     if hidden:
@@ -160,8 +160,8 @@ def _scores(task: Report) -> Text:
     return text
 
 
-def _metric(metric: Report) -> Text:
-    """`Overall 0.812 of 1, N=500`, with its split where it has one."""
+def _metric(metric: Report, unscored: int) -> Text:
+    """`Overall 0.812 of 1, N=500`, its split where it has one, bounds where some are unscored."""
     split = str(metric["split"])
     label = clean(metric["name"])
     if split.lower() not in {"", "none"}:
@@ -173,6 +173,12 @@ def _metric(metric: Report) -> Text:
         text.append(f" of {high:g}" if low == 0 else f" ({low:g} to {high:g})")
     if metric["n"]:
         text.append(f", N={metric['n']}")
+    if unscored and metric.get("bounds"):
+        least, most = (_figure(bound, high) for bound in metric["bounds"])
+        text.append(f"\n  between {least} and {most}", style="dim")
+    if unscored and metric.get("upstream_value") is not None:
+        value = _figure(metric["upstream_value"], high)
+        text.append(f"\n  VLMEvalKit would print {value}", style="dim")
     return text
 
 

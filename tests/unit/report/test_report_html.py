@@ -12,7 +12,7 @@ import pytest
 from assay.domain.errors import CorruptError, NotFoundError
 from assay.report.build import report_json
 from assay.report.html import render_html
-from assay.report.html_samples import SampleTable, embed, read_samples
+from assay.report.html_samples import SampleTable, Shown, embed, read_samples
 from assay.report.html_view import task_view
 from support.html_runs import HOSTILE, run_folder
 from support.reports import a_report
@@ -29,12 +29,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return render_html(folder).decode()
+    return render_html(folder).html.decode()
 
 
 class Prompts:
-    def texts(self, dataset, digest):
-        return [f"what is in {dataset} {n}?" for n in range(300)]
+    def shown(self, dataset, digest, sample_ids):
+        texts = [f"what is in {dataset} {n}?" for n in sample_ids]
+        return Shown(texts, [()] * len(texts))
 
 
 def test_a_task_shows_score_scale_n_coverage_bounds_and_reasons(page):
@@ -59,7 +60,7 @@ def test_no_bounds_are_claimed_for_a_figure_that_is_no_mean(folder, tmp_path):
         task["samples"] = ""
         task["metrics"].append({**task["metrics"][0], "name": "precision"})
     (tmp_path / "report.json").write_text(json.dumps(report))
-    assert "with the unscored as all wrong" not in render_html(tmp_path).decode()
+    assert "with the unscored as all wrong" not in render_html(tmp_path).html.decode()
 
 
 def test_no_share_is_shown_where_the_score_is_withheld(folder):
@@ -108,17 +109,17 @@ def test_the_page_names_no_address_that_would_be_loaded(page):
 
 
 def test_equal_folders_give_equal_pages(folder, page):
-    assert page == render_html(folder).decode()
+    assert page == render_html(folder).html.decode()
 
 
 def test_prompts_stand_beside_their_samples_where_they_are_known(folder):
-    document = json.loads(DATA.findall(render_html(folder, Prompts()).decode())[0])
+    document = json.loads(DATA.findall(render_html(folder, Prompts()).html.decode())[0])
     assert document["prompt"][7] == "what is in MMStar 7?"
 
 
 def test_long_texts_are_cut_until_they_fit_and_say_how_long_they_were(folder):
     table = read_samples(folder, "samples/My_Model/MMStar.parquet")
-    embedded = embed([table], 60_000)
+    embedded = embed([table], budget=60_000)
     assert sum(map(len, embedded.documents)) <= 60_000
     assert embedded.cut < 40_000
     cut = json.loads(embedded.documents[0])["prediction"][50]
@@ -127,7 +128,7 @@ def test_long_texts_are_cut_until_they_fit_and_say_how_long_they_were(folder):
 
 def test_rows_are_left_out_only_where_no_cut_helps(folder):
     table = read_samples(folder, "samples/My_Model/MMStar.parquet")
-    embedded = embed([table], 5_000)
+    embedded = embed([table], budget=5_000)
     rows = len(json.loads(embedded.documents[0])["verdicts"])
     assert rows == embedded.rows
     assert 0 < rows < 300

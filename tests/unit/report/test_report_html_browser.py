@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from assay.report.html import render_html
+from assay.report.page import write_page
+from assay.store.folder import FolderStore
 from support.browser import CHROMIUM, DRIVER, chromium
-from support.html_runs import run_folder
+from support.html_runs import pictured, run_folder
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM.exists() and DRIVER.exists()),
@@ -14,14 +17,16 @@ pytestmark = pytest.mark.skipif(
 )
 SAMPLES = 20_000
 COUNT = "return document.getElementById('count').textContent"
+LOADED = "[...document.images].every((image) => image.complete)"
 DOWN, ENTER = "\ue015", "\ue007"
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    folder = run_folder(tmp_path_factory.mktemp("run"), SAMPLES)
-    (folder / "report.html").write_bytes(render_html(folder))
-    return folder / "report.html"
+    root = tmp_path_factory.mktemp("run")
+    store = FolderStore(root / "cache")
+    prepared = pictured(store, root / "new", SAMPLES, pictures=70)
+    return write_page(run_folder(root / "a run", SAMPLES, prepared), store)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,10 @@ def search(page, text):
     return page.run(COUNT)
 
 
+def file_of(page):
+    return Path(page.run("return decodeURIComponent(location.pathname)"))
+
+
 def detail(page):
     return page.run("return document.getElementById('detail').textContent")
 
@@ -68,8 +77,13 @@ def detail(page):
 def test_nothing_is_said_on_the_console_and_no_request_leaves(page, file):
     for verdict in "wru":
         click(page, f"[data-verdict={verdict}]")
+    page.wait(LOADED)
+    first, *others = page.requests()
+    assert first == file.as_uri()
+    assert others
+    beside = (file.parent / "report.pictures").as_uri()
+    assert all(address.startswith(f"{beside}/") for address in others)
     assert page.console() == []
-    assert page.requests() == [file.as_uri()]
 
 
 def test_20_000_samples_are_small_and_open_within_two_seconds(page, file):
@@ -86,7 +100,7 @@ def test_20_000_samples_are_small_and_open_within_two_seconds(page, file):
 def test_only_the_rows_in_sight_are_drawn(page):
     drawn = "return document.querySelectorAll('#canvas .line').length"
     assert 10 < page.run(drawn) < 60
-    page.run("document.getElementById('viewport').scrollTop = 36 * 15000")
+    page.run("document.getElementById('viewport').scrollTop = 52 * 15000")
     page.wait("document.getElementById('sample-15000')")
     assert 10 < page.run(drawn) < 60
 
@@ -126,6 +140,29 @@ def test_the_list_is_walked_with_the_keyboard(page):
     assert page.run("return document.getElementById('query').value") == "3999"
 
 
+def test_each_sample_shows_its_picture_in_the_list_and_in_its_prompt(page):
+    page.wait(LOADED)
+    sizes = (
+        "return [...document.querySelectorAll(arguments[0])].map((i) => i.naturalWidth)"
+    )
+    assert page.run(sizes, "#canvas .thumb img")[:6] == [96, 120, 144, 168, 192, 96]
+    search(page, "picture 1234?")
+    page.wait(LOADED)
+    assert page.run(sizes, "#detail img") == [96 + 1234 % 70 % 5 * 24]
+    click(page, "#detail .frame")
+    assert page.run("return document.getElementById('large').open")
+    click(page, "#large")
+    assert not page.run("return document.getElementById('large').open")
+
+
+def test_a_picture_that_was_taken_away_is_said_to_be_gone(page, tmp_path):
+    alone = tmp_path / "report.html"
+    alone.write_bytes(file_of(page).read_bytes())
+    page.open(alone)
+    page.wait("document.querySelector('#detail .gone')")
+    assert "picture: its file is gone" in detail(page)
+
+
 def test_hostile_text_is_shown_and_does_nothing(page):
     shown = []
     for name in ("onerror", "desrever", "{{ 7*7 }}"):
@@ -135,7 +172,9 @@ def test_hostile_text_is_shown_and_does_nothing(page):
     assert "U+202Edesrever" in shown[1]
     assert "U+0000" in shown[1]
     assert "{{ 7*7 }} ${7*7} &lt;b&gt;" in shown[2]
-    assert page.run("return document.images.length + document.scripts.length") == 4
+    assert page.run("return document.scripts.length") == 4
+    sources = page.run("return [...document.images].map((i) => i.getAttribute('src'))")
+    assert all(source.startswith("report.pictures/") for source in sources)
     assert page.console() == []
 
 

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from assay.cli.main import app
 from assay.report.html_prompts import StoredPrompts
+from assay.report.html_samples import PICTURE
 from assay.store.folder import FolderStore
 from support.html_runs import run_folder
 from support.prepared import put_prepared
@@ -50,10 +51,11 @@ def test_a_page_that_cannot_be_written_is_an_error_with_a_cure(folder, tmp_path)
 def test_prompts_come_from_the_store_with_their_pictures_named(tmp_path):
     store = FolderStore(tmp_path / "cache")
     digest = put_prepared(store, tmp_path / "new", invalid={1: "not a picture"})
-    texts = StoredPrompts(store).texts("Tiny", digest)
-    assert texts == ["[picture 1]\nWhat is it?", None]
+    shown = StoredPrompts(store).shown("Tiny", digest, ["0", "1"])
+    assert shown.texts == [f"{PICTURE}\nWhat is it?", None]
+    assert [len(pictures) for pictures in shown.pictures] == [1, 0]
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64])
 def test_a_dataset_that_is_not_in_the_store_has_no_prompts(tmp_path, digest):
-    assert StoredPrompts(FolderStore(tmp_path)).texts("Tiny", digest) is None
+    assert StoredPrompts(FolderStore(tmp_path)).shown("Tiny", digest, ["0"]) is None

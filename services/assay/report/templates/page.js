@@ -1,19 +1,33 @@
 "use strict";
 /* Shows the samples that stand in this page as JSON. Everything that comes from outside is placed as text, never as markup. */
 (() => {
-  const ROW = 36, SPARE = 8, LONG = 4000;
+  const SPARE = 8, LONG = 4000, PICTURE = "\ufffc";
   const KINDS = { r: ["right", "✓ right"], p: ["partly", "◐ partly"], w: ["wrong", "✗ wrong"], u: ["unscored", "– unscored"], n: ["unjudged", "answered"] };
   const $ = (id) => document.getElementById(id);
   if (!$("browser")) return;
   const index = JSON.parse($("index").textContent);
   const view = $("viewport"), canvas = $("canvas"), detail = $("detail");
   const loaded = new Map(), rows = new Map();
-  let data = null, shown = [], chosen = -1, verdict = "", queued = false;
+  let data = null, shown = [], chosen = -1, verdict = "", queued = false, ROW = 36;
 
   const element = (tag, kind, text) => {
     const node = document.createElement(tag);
     if (kind) node.className = kind;
     if (text !== undefined) node.textContent = text;
+    return node;
+  };
+  /* Addresses of a sample's pictures; null: it does not lie beside the page. */
+  const pictures = (row) => (data.pictures?.of[row] ?? []).map((at) => {
+    const name = data.pictures.names[at];
+    return name === null ? null : $("samples").dataset.beside + name.slice(0, 2) + "/" + name.slice(2) + ".jpg";
+  });
+  const picture = (source, label, kind) => {
+    if (source === null) return element("span", "gone", label + ": not beside this page");
+    const node = element("img", kind);
+    node.alt = label;
+    node.decoding = "async";
+    node.addEventListener("error", () => node.replaceWith(element("span", "gone", label + ": its file is gone")));
+    node.src = source;
     return node;
   };
   const whole = (value) => (Array.isArray(value) ? value[0] : value);
@@ -60,6 +74,9 @@
   const open = (number_) => {
     if (!loaded.has(number_)) loaded.set(number_, JSON.parse($("rows-" + number_).textContent));
     data = loaded.get(number_);
+    const pictured = data.pictures !== undefined && data.pictures.names.some((name) => name !== null);
+    $("grid").classList.toggle("pictured", pictured);
+    ROW = pictured ? 52 : 36;
     options($("category"), data.category.words, "all");
     options($("reason"), data.reason.words, "any or none");
     $("task").value = String(number_);
@@ -130,6 +147,12 @@
     const score = data.score[row];
     const mark = cell("mark " + kind, kind === "partly" ? "◐ " + score : label);
     const prediction = data.prediction[row] === null && word(data.reason, row) !== null ? cell("none", word(data.reason, row)) : cell("", data.prediction[row]);
+    if (ROW > 36) {
+      const [first] = pictures(row), box = element("span", "thumb");
+      box.setAttribute("role", "gridcell");
+      if (first) box.append(picture(first, "", ""));
+      node.append(box);
+    }
     node.append(cell("id", data.id[row]), mark, prediction, cell("", data.extracted[row]), cell("", data.target[row]), cell("none", word(data.category, row) ?? ""));
     node.addEventListener("click", () => { choose(at); reveal(); });
     return node;
@@ -178,6 +201,38 @@
     }
     if (Array.isArray(value)) box.append(element("p", "hint", "Cut here: " + number(value[1]) + " characters in all."));
   };
+  /* What the model was shown: the text, with each picture where it stood. */
+  const asked = (row) => {
+    const sources = pictures(row), value = data.prompt[row];
+    if (!sources.length || value === null) { block(detail, "Prompt", value); return; }
+    const box = element("div", "text prompt");
+    box.dir = "auto";
+    const pieces = whole(value).split(PICTURE);
+    const last = Math.max(pieces.length - 1, sources.length);
+    for (let at = 0; at <= last; at++) {
+      const piece = (pieces[at] ?? "").replace(/^\n|\n$/g, "");
+      if (piece) { const part = element("div"); place(part, piece, needle()); box.append(part); }
+      if (at < sources.length) box.append(framed(sources, at));
+    }
+    detail.append(element("h4", "", "Prompt"), box);
+    if (Array.isArray(value)) detail.append(element("p", "hint", "Cut here: " + number(value[1]) + " characters in all."));
+  };
+  const framed = (sources, at) => {
+    const label = sources.length > 1 ? "picture " + (at + 1) + " of " + sources.length : "picture";
+    if (sources[at] === null) return picture(null, label);
+    const button = element("button", "frame");
+    button.type = "button";
+    button.title = "Show it large";
+    button.append(picture(sources[at], label, ""));
+    button.addEventListener("click", () => enlarge(sources[at], label));
+    return button;
+  };
+  const enlarge = (source, label) => {
+    const dialog = $("large");
+    dialog.replaceChildren(picture(source, label, ""));
+    dialog.showModal();
+  };
+  $("large").addEventListener("click", () => $("large").close());
   const tell = () => {
     detail.replaceChildren();
     detail.scrollTop = 0;
@@ -195,7 +250,7 @@
     if (category !== null) facts.append(element("span", "", "category: " + oneLine(category)));
     const pair = element("div", "pair");
     detail.append(head, facts);
-    if (data.prompt) block(detail, "Prompt", data.prompt[row]);
+    if (data.prompt) asked(row);
     block(detail, "Prediction", data.prediction[row]);
     block(pair, "Extracted", data.extracted[row]);
     block(pair, "Target", data.target[row]);
