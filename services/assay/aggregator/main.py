@@ -27,6 +27,7 @@ from assay.domain.errors import (
 )
 from assay.process.configs import AggregatorConfig
 from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.callers import SharedToken
 from assay.rpc.server import serve
 from assay.store.folder import FolderStore
 from assay.store.leadership import DeadlineLock, FlockLock, Leadership, this_process
@@ -103,7 +104,7 @@ async def _serve(
     server = await serve(
         registrations(service, WorkDesk(book), ScoreDesk(book)),
         listen=config.listen,
-        token=config.token.get_secret_value(),
+        authenticator=SharedToken(config.token.get_secret_value()),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -23,7 +23,7 @@ from assay.aggregator.progress import queue_snapshot, run_state, task_snapshot
 from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
 from assay.aggregator.tasks import OpenTask, Task
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
-from assay.domain.identity import task_digest
+from assay.domain.identity import spec_digest, task_digest
 from assay.domain.lease import QueueState
 from assay.domain.run import Run
 from assay.domain.sample import UnscoredReason
@@ -100,12 +100,18 @@ class RunBook:
         self._pinned = pinned
         self._add_tasks(pinned.run)
 
-    def refresh(self, run: Run) -> None:
-        """Takes over what is not part of the run's identity: addresses, patience, `nproc`."""
-        self._pinned = replace(self.pinned, run=run)
+    async def refresh(self, run: Run) -> None:
+        """Takes over what is not part of the run's identity: mode, addresses, patience, `nproc`."""
+        if run != self.pinned.run:
+            pinned = replace(self.pinned, run=run, spec_digest=spec_digest(run))
+            await self.means.block(pins.pin_spec, self.means, pinned)
+            self._pinned = pinned
         models = {model.key: model for model in run.models}
         for task in self.tasks.values():
             task.run, task.model = run, models[task.id.model]
+            if task.score is not None and not task.is_answered_by(task.score):
+                # Its answers were all that was wanted so far.
+                task.score = None
         for key, queue in self._queues.items():
             queue.nproc = models[key].nproc
 
@@ -269,9 +275,15 @@ class RunBook:
         pinned = []
         for task in self.tasks.values():
             digest = await self.means.block(pins.dataset_of, self.means, task.id)
-            if digest:
+            if not digest:
+                continue
+            try:
                 await self._open_task(task, digest)
-                pinned.append(task)
+            except NotFoundError as error:
+                # The cache was emptied, or the run's folder came from elsewhere: prepared again, it fits.
+                _log.warning("dataset gone", task=str(task.id), error=str(error))
+                continue
+            pinned.append(task)
         for task in pinned:
             await self._enter(task)
 
@@ -300,12 +312,12 @@ class RunBook:
         """Finds a task's score, or hands its open samples out."""
         opened, means = task.opened, self.means
         assert opened is not None
-        fingerprint = scores.fingerprint_of(opened.ledger, self.pinned.run.judge)
-        task.score = await means.block(
-            scores.find, means.store, means.run_id, task.id, fingerprint
+        score = await means.block(
+            scores.find, means.store, means.run_id, task.id, task.fingerprint
         )
-        if task.score is not None:
-            await self.publish_score(task)
+        answers = score is not None and task.is_answered_by(score)
+        task.score = score if answers else None
+        await self.publish_score(task)
         ledger = opened.ledger
         self.queue(task.id.model).open(task.id, ledger.total, ledger.is_open)
         self._writers[task.id] = asyncio.create_task(self._write(opened.committer))
@@ -350,17 +362,15 @@ class RunBook:
         task = self.tasks[task_id]
         if task.opened is not None:
             task.opened.committed += len(ordinals)
-            self._drop_outdated(task, task.opened.ledger)
+            self._drop_outdated(task)
         self.queue(task_id.model).settle(task_id, ordinals)
         self.changes.note()
 
-    def _drop_outdated(self, task: Task, ledger: Ledger) -> None:
+    def _drop_outdated(self, task: Task) -> None:
         """An answer that came after its task was scored is scored too, unless the run has ended."""
         if task.score is None or self.finished:
             return
-        if task.score.fingerprint != scores.fingerprint_of(
-            ledger, self.pinned.run.judge
-        ):
+        if not task.is_answered_by(task.score):
             task.score = None
             _log.info("score outdated: an answer came late", task=str(task.id))
 

@@ -36,6 +36,7 @@ class StoredScore:
         fingerprint: of the records it was computed from, see `fingerprint_of`.
         files: paths within the score's folder.
         withheld: why there are no metrics; empty: there are, or nothing is to be scored.
+        predictions_only: nothing was to be scored: it holds the answers and their tables.
     """
 
     digest: str
@@ -47,6 +48,7 @@ class StoredScore:
     withheld: str
     provenance: Mapping[str, str]
     files: tuple[str, ...]
+    predictions_only: bool = False
 
     def published(self, task: TaskId, *, withheld: bool) -> tuple[str, ...]:
         """Where upstream's files stand in the run's folder; none while the score is withheld."""

@@ -29,7 +29,7 @@ from assay.domain.errors import (
     StoreFullError,
 )
 from assay.domain.identity import canonical_digest
-from assay.domain.run import Mode, Run
+from assay.domain.run import Run
 from assay.domain.sample import UnscoredReason
 from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
 from assay.store import keys
@@ -66,7 +66,8 @@ class ScoringSession:
         self._opened = task.opened
         self._segments = segments
         self._run = run
-        self._fingerprint = scores.fingerprint_of(self._opened.ledger, run.judge)
+        self._fingerprint = task.fingerprint
+        self._predictions_only = task.predictions_only
         self._input = hashlib.sha256()
         self._spool = Path(tempfile.mkdtemp(dir=means.spool))
         self._files: dict[str, None] = {}
@@ -82,7 +83,7 @@ class ScoringSession:
             total=self._opened.ledger.total,
             limit=self._run.limit or 0,
             prepared_digest=manifest.digest,
-            predictions_only=self._run.mode is Mode.INFER,
+            predictions_only=self._predictions_only,
         )
 
     async def table(self) -> AsyncIterator[tuple[bytes, bool]]:
@@ -146,7 +147,7 @@ class ScoringSession:
         """
         ledger = self._opened.ledger
         self._confirm_current()
-        judged = 0 if self._run.mode is Mode.INFER else ledger.total - outcome.unscored
+        judged = 0 if self._predictions_only else ledger.total - outcome.unscored
         if outcome.scored != judged:
             raise PermanentError(
                 f"cannot keep the score of {self.task.id}: {outcome.scored} scored and"
@@ -170,8 +171,8 @@ class ScoringSession:
         await self._means.block(partial(shutil.rmtree, self._spool, ignore_errors=True))
 
     def _confirm_current(self) -> None:
-        now = scores.fingerprint_of(self._opened.ledger, self._run.judge)
-        if self.lost.is_set() or now != self._fingerprint:
+        now = self.task.fingerprint, self.task.predictions_only
+        if self.lost.is_set() or now != (self._fingerprint, self._predictions_only):
             raise LeaseLostError(
                 f"cannot keep the score of {self.task.id}: it is outdated"
             )
@@ -181,7 +182,7 @@ class ScoringSession:
         digest = canonical_digest(
             {
                 "judge": self._run.judge,
-                "mode": self._run.mode.value,
+                "predictions_only": self._predictions_only,
                 "dataset": manifest.digest,
                 "input": self._input.hexdigest(),
                 "versions": dict(outcome.provenance),
@@ -197,6 +198,7 @@ class ScoringSession:
             withheld=outcome.withheld,
             provenance=dict(outcome.provenance),
             files=tuple(self._files),
+            predictions_only=self._predictions_only,
         )
 
     def _winning_records(self) -> dict[int, Record]:

@@ -72,12 +72,12 @@ class AggregatorService:
                 )
                 await book.accept(pinned)
                 _log.info("run opened", run_id=run_id, tasks=len(book.tasks))
-            if book.pinned.spec_digest != digest:
+            if spec_digest(book.pinned.run) != digest:
                 raise ConflictError(
                     f"cannot open run {run_id}: it is here with another spec",
                     cure="start a new run, or go on with the file it was started with",
                 )
-            book.refresh(run)
+            await book.refresh(run)
             book.reopen()
         book.changes.note()
         return book.snapshot()

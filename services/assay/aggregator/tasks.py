@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from assay.aggregator.committer import Committer
 from assay.aggregator.ledger import Ledger
-from assay.aggregator.scores import StoredScore
+from assay.aggregator.scores import StoredScore, fingerprint_of
 from assay.domain.report import TaskReport
 from assay.domain.run import Mode, Model, Run
 from assay.domain.sample import UnscoredReason
@@ -51,6 +51,25 @@ class Task:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def predictions_only(self) -> bool:
+        """Whether its answers are wanted, and no score of them."""
+        return self.run.mode is Mode.INFER
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what a score of it is computed from now; its dataset is known."""
+        assert self.opened is not None
+        return fingerprint_of(self.opened.ledger, self.run.judge)
+
+    def is_answered_by(self, score: StoredScore) -> bool:
+        """Whether a score is of the records that count now, and has what is wanted of it.
+
+        Answers that were scored serve who wants the answers alone as well.
+        """
+        enough = self.predictions_only or not score.predictions_only
+        return enough and score.fingerprint == self.fingerprint
+
+    @property
     def state(self) -> TaskState:
         """Where it is in its life."""
         if self.failure:
@@ -79,20 +98,22 @@ class Task:
     def hides_files(self) -> bool:
         """Whether upstream's files are kept back: they would show a score that is withheld."""
         below = self.state is TaskState.BELOW_COVERAGE
-        return below and self.run.mode is not Mode.INFER
+        return below and self.score is not None and not self.score.predictions_only
 
     def _good(self) -> int:
         """Samples that count for coverage: with a verdict, or with an answer where none is wanted."""
-        if self.run.mode is Mode.INFER and self.opened is not None:
+        if self.score is None or self.opened is None:
+            return 0
+        if self.score.predictions_only:
             return self.opened.ledger.answered_count
-        return self.score.scored if self.score is not None else 0
+        return self.score.scored
 
     def _ended(self, good: int) -> TaskState:
         assert self.opened is not None
         assert self.score is not None
         total = self.opened.ledger.total
         covered = not total or good / total >= self.run.coverage_threshold
-        wanted = self.run.mode is not Mode.INFER
+        wanted = not self.score.predictions_only
         if covered and not (wanted and self.score.withheld):
             return TaskState.COMPLETE
         return TaskState.BELOW_COVERAGE

@@ -8,6 +8,7 @@ from assay.cli.datasets import app as datasets
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
+from assay.cli.score import score
 from assay.cli.version import version
 
 EXIT_CODES = (
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
+app.command(epilog=EXIT_CODES)(score)
 app.command()(report)
 app.add_typer(datasets)
 app.command()(version)
+
+if __name__ == "__main__":
+    app()

@@ -58,8 +58,9 @@ class EvalConfig(BaseModel):
     mode: Annotated[str, Choice(of=("all", "infer", "eval")), Honoured()] = Field(
         default="all",
         description=(
-            "`all`: ask and score. `infer`: ask only. `eval` comes later and is refused: continue "
-            "a run instead."
+            "`all`: ask and score. `infer`: ask only. `eval`: score the answers of an earlier run "
+            "(`use_cache`, `--run-dir` or `--resume` name it) and ask nothing. The same run may be "
+            "taken further by another mode."
         ),
     )
     limit: Annotated[int | None, Whole(low=1, null=True), Honoured()] = Field(

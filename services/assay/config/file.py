@@ -35,7 +35,10 @@ class EvalFile(IgnoredTaskKeys):
     )
     use_cache: Annotated[str | None, Text(null=True, longest=4000), Honoured()] = Field(
         default=None,
-        description="The folder of an earlier run to continue; needs `reuse: true`.",
+        description=(
+            "The folder of an earlier run to continue; needs `reuse: true`, unless `mode: eval` "
+            "only scores it."
+        ),
     )
     no_timestamp: Annotated[bool, Flag(), Honoured()] = Field(
         default=False,

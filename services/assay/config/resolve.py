@@ -96,7 +96,9 @@ def resolve(
             *run_notes(file, reuse=_reuse(config)),
             *admitted.notes,
             *judge_notes(config, datasets, environ),
-            *dataset_notes(datasets, file.dataset_sources or {}, config.limit),
+            *dataset_notes(
+                datasets, file.dataset_sources or {}, config.limit, config.data
+            ),
         ),
     )
     return Resolved(
@@ -125,20 +127,15 @@ def _check_frames(config: EvalConfig) -> None:
 def _continued(file: EvalFile, base_dir: Path) -> Path | None:
     """The folder of the run that is to be continued; None: a new run."""
     config, reuse = file.eval_config, _reuse(file.eval_config)
-    if config.mode == "eval":
-        raise ConfigError(
-            "eval_config.mode",
-            "eval comes later",
-            "write mode: all with use_cache: <run folder> and reuse: true: "
-            "answers that are there are not asked for again",
-        )
     if file.use_cache is None:
         return None
-    if not reuse:
+    # Who only scores has said by that that answers are to be used.
+    if not reuse and config.mode != "eval":
         raise ConfigError(
             "use_cache",
             "names a run to continue, and eval_config.reuse does not say that it may be",
-            "write reuse: true into eval_config, or remove use_cache",
+            "write reuse: true into eval_config to go on with it, or remove use_cache for a new run; "
+            "nothing in that folder is ever deleted",
         )
     folder = located(file.use_cache, base_dir)
     if not os.path.isdir(folder):  # noqa: PTH112 - never raises
@@ -176,9 +173,7 @@ def _datasets(
     for place, name in enumerate(config.data):
         path = f"eval_config.data[{place}]"
         with kept(problems):
-            if name in datasets:
-                raise ConfigError(path, f"{name} stands twice", "remove one of them")
-            datasets[name] = admit_dataset(
+            dataset = admit_dataset(
                 name,
                 path,
                 sources=sources,
@@ -186,4 +181,9 @@ def _datasets(
                 base_dir=base_dir,
                 limit=config.limit,
             )
+            if dataset.name in datasets:
+                raise ConfigError(
+                    path, f"{dataset.name} stands twice", "remove one of them"
+                )
+            datasets[dataset.name] = dataset
     return tuple(datasets.values())

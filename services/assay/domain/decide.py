@@ -51,13 +51,13 @@ _PREPARE_DELAY = 5.0
 
 def decide(run: Run, observed: Observed) -> tuple[Action, ...]:
     """What is to be done now; ends with `Wait`, or is one `Leave`."""
-    stop = _reason_to_leave(observed)
+    stop = _reason_to_leave(run, observed)
     if stop is not None:
         return (stop,)
     return _Plan(run, observed).actions()
 
 
-def _reason_to_leave(observed: Observed) -> Leave | None:
+def _reason_to_leave(run: Run, observed: Observed) -> Leave | None:
     if observed.fatal:
         return Leave(Outcome.FAILED, observed.fatal)
     snapshot = observed.snapshot
@@ -65,7 +65,7 @@ def _reason_to_leave(observed: Observed) -> Leave | None:
         snapshot is not None
         and observed.opened
         and snapshot.state is not RunState.RUNNING
-        and not _to_retry(observed, snapshot)
+        and not _to_retry(run, observed, snapshot)
     ):
         return Leave(Outcome.FINISHED)
     given_up = standing("the aggregator", _service(observed, Service.AGGREGATOR))
@@ -74,9 +74,10 @@ def _reason_to_leave(observed: Observed) -> Leave | None:
     return None
 
 
-def _to_retry(observed: Observed, snapshot: RunSnapshot) -> bool:
+def _to_retry(run: Run, observed: Observed, snapshot: RunSnapshot) -> bool:
     """Whether the user's wish to go on is still to be passed on."""
-    if observed.retried:
+    if observed.retried or run.mode is Mode.EVAL:
+        # Who scores asks nothing: a failed sample stays as it is.
         return False
     unfinished = {RunState.BELOW_COVERAGE, RunState.FAILED}
     return observed.retry_asked or (observed.going_on and snapshot.state in unfinished)
@@ -115,7 +116,9 @@ class _Plan:
 
     def _retry_pending(self) -> bool:
         snapshot = self._observed.snapshot
-        return snapshot is not None and _to_retry(self._observed, snapshot)
+        if snapshot is None:
+            return False
+        return _to_retry(self._run, self._observed, snapshot)
 
     def _next_wake(self) -> float | None:
         later = [wake for wake in self._wakes if wake > self._observed.now]
@@ -279,8 +282,8 @@ class _Plan:
         if self._run.mode is Mode.EVAL:
             left = task.counts.pending + task.counts.leased
             return (
-                f"mode eval asks nothing, and {left} samples of {task.id} have no answer: "
-                "use mode all"
+                f"{left} of {task.counts.total} samples of {task.id} have no answer, and mode eval "
+                "asks nothing: go on with mode all or infer first"
             )
         dead = self._dead_endpoint(self._queues.get(model))
         if dead:

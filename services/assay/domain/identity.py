@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from assay.domain.run import Model, Run
+from assay.domain.run import Dataset, Model, Run
 
 
 def canonical_digest(value: object) -> str:
@@ -44,18 +44,25 @@ def task_digest(
     )
 
 
+def _dataset_identity(dataset: Dataset) -> list[object]:
+    """A name and the digest of its file, if the user gave one; members only where they have one."""
+    given = dataset.source.sha256 or dataset.source.md5 if dataset.source else None
+    members = [_dataset_identity(member) for member in dataset.members]
+    known = [member for member in members if member[1]]
+    return [dataset.name, given, *known]
+
+
 def spec_identity(run: Run) -> dict[str, object]:
-    """What of a run can change its results, as the user wrote it, by field."""
+    """What of a run can change its results, as the user wrote it, by field.
+
+    `mode` is not in it: it says how far a run is taken, and a run that inferred is scored later.
+    """
     return {
         "models": {model.key: model_identity(model) for model in run.models},
-        "datasets": sorted(
-            [
-                d.name,
-                d.source.sha256 or d.source.md5 if d.source else None,
-            ]
-            for d in run.datasets
-        ),
-        "mode": run.mode,
+        "datasets": [
+            _dataset_identity(dataset)
+            for dataset in sorted(run.datasets, key=lambda each: each.name)
+        ],
         "limit": run.limit,
         "judge": run.judge,
         "coverage_threshold": run.coverage_threshold,

@@ -12,7 +12,7 @@ from assay.domain.errors import CorruptError, NotFoundError, RunError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunState
 from assay.evalscope.config import TaskLike, file_of
-from assay.local.folder import pinned_in, state_in
+from assay.local.folder import ending_in, pinned_in
 from assay.local.launch import lmu_folders
 
 _MOST_TASKS = 5
@@ -51,7 +51,8 @@ def newest_ended(asked: Resolved) -> Path:
         (started, path)
         for path in folders
         if (started := _started(path, digest))
-        and state_in(path) is not RunState.RUNNING
+        and (ending := ending_in(path)).state is not RunState.RUNNING
+        and ending.reaches(asked.run.mode)
     ]
     if not found:
         raise NotFoundError(
@@ -69,7 +70,7 @@ def _started(path: Path, digest: str) -> str:
     except CorruptError:
         # Whatever it was, it is no run that can be read.
         return ""
-    return pinned.started if pinned and pinned.spec_digest == digest else ""
+    return pinned.started if pinned and spec_digest(pinned.run) == digest else ""
 
 
 def report_of_complete(run_dir: Path) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def report_of_complete(run_dir: Path) -> dict[str, Any]:
         NotFoundError, CorruptError: there is no report that can be read.
     """
     document = read_report(run_dir)
-    state = state_in(run_dir)
+    state = ending_in(run_dir).state
     if state is RunState.COMPLETE:
         return document
     word = "ended below its coverage" if state is RunState.BELOW_COVERAGE else "failed"

@@ -67,7 +67,7 @@ class Driver:
         self.world = World(run, launch, self._changed.set, self._died, retry=retry)
         self._calls = Calls(self._changed.set, self._cannot_go_on)
         self._models = {model.key: model for model in run.models}
-        self._sources = {dataset.name: dataset.source for dataset in run.datasets}
+        self._datasets = {dataset.name: dataset for dataset in run.datasets}
 
     def stop(self) -> None:
         """What a first Ctrl-C asks for: finish what is in flight, then go. A second: go at once."""
@@ -167,14 +167,16 @@ class Driver:
 
     async def _prepare(self, action: PrepareDataset) -> None:
         name, pictures = action.dataset, action.pictures
+        asked = self._datasets[name]
         self.world.preparing(name, pictures)
         try:
             ready = await self._clients.dataset.prepare(
                 name,
-                self._sources[name],
+                asked.source,
                 pictures,
                 self._run.mirrors,
                 lambda step: self._listener.preparing(name, step),
+                member_sources={m.name: m.source for m in asked.members if m.source},
             )
         except AssayError as error:
             self.world.not_prepared(name, pictures, error)

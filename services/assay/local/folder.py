@@ -20,7 +20,7 @@ from assay.domain.errors import (
 )
 from assay.domain.identity import spec_digest, spec_identity
 from assay.domain.report import RunState
-from assay.domain.run import Run
+from assay.domain.run import Mode, Run
 from assay.store import keys
 from assay.store.folder import FolderStore
 from assay.store.spec import PinnedSpec, decode_pinned
@@ -53,13 +53,30 @@ def pinned_in(run_dir: Path) -> PinnedSpec | None:
     return decode_pinned(data, f"in {run_dir}")
 
 
-def state_in(run_dir: Path) -> RunState:
-    """How the run in a folder ended; RUNNING: it has not."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended last, by its report; RUNNING: it has not.
+
+    Attributes:
+        mode: how far it was taken then.
+    """
+
+    state: RunState = RunState.RUNNING
+    mode: Mode = Mode.ALL
+
+    def reaches(self, mode: Mode) -> bool:
+        """Whether its report says what a run of this mode is made for."""
+        return mode is Mode.INFER or self.mode is not Mode.INFER
+
+
+def ending_in(run_dir: Path) -> Ending:
+    """How the run in a folder ended."""
     try:
         report = json.loads((run_dir / "report.json").read_bytes())
-        return RunState(report["run"]["state"])
+        state, mode = report["run"]["state"], report["settings"]["mode"]
+        return Ending(RunState(state), Mode(mode))
     except (OSError, ValueError, KeyError, TypeError):
-        return RunState.RUNNING
+        return Ending()
 
 
 def new_folder(run: Run, path: Path) -> RunFolder:
@@ -138,7 +155,7 @@ def folder_to_resume(run: Run, path: Path) -> RunFolder:
 
 
 def newest_unfinished(run: Run, work_dir: Path) -> RunFolder:
-    """The newest run of equal spec digest below `work_dir` that is not complete.
+    """The newest run of equal spec digest below `work_dir` that is not complete as far as is asked.
 
     Raises:
         NotFoundError: there is none.
@@ -147,7 +164,7 @@ def newest_unfinished(run: Run, work_dir: Path) -> RunFolder:
     found = [
         (started, path)
         for path, started, found_digest in _runs_below(work_dir)
-        if found_digest == digest and state_in(path) is not RunState.COMPLETE
+        if found_digest == digest and not _finished(path, run.mode)
     ]
     if not found:
         raise NotFoundError(
@@ -157,9 +174,65 @@ def newest_unfinished(run: Run, work_dir: Path) -> RunFolder:
     return folder_to_resume(run, max(found)[1])
 
 
+def spec_to_score(path: Path) -> PinnedSpec:
+    """What the run in a folder was started with, for who wants its answers scored.
+
+    Raises:
+        NotFoundError: there is no run in it.
+        CorruptError: its spec cannot be read.
+    """
+    pinned = pinned_in(path)
+    if pinned is None:
+        sheets = sorted(path.glob("*.xlsx")) if path.is_dir() else []
+        raise NotFoundError(
+            f"cannot score {path}: there is no run in it",
+            cure=f"{sheets[0].name} is a file of VLMEvalKit's, whose cells are no longer what the model "
+            "said; score it with VLMEvalKit, or infer here"
+            if sheets
+            else "name the folder that `assay run` printed",
+        )
+    return pinned
+
+
+def folder_to_score(run: Run, path: Path) -> RunFolder:
+    """The folder of a run whose answers are to be scored.
+
+    Raises:
+        ConflictError: as `folder_to_resume`.
+        NotFoundError, CorruptError: as `spec_to_score`.
+    """
+    spec_to_score(path)
+    return folder_to_resume(run, path)
+
+
+def newest_to_score(run: Run, work_dir: Path) -> RunFolder:
+    """The newest run of equal spec digest below `work_dir`, whether scored before or not.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    digest = spec_digest(run)
+    found = [
+        (started, path)
+        for path, started, found_digest in _runs_below(work_dir)
+        if found_digest == digest
+    ]
+    if not found:
+        raise NotFoundError(
+            f"no run of this file below {work_dir}, so there are no answers to score",
+            cure="infer first (mode: infer or all), or name the run's folder with --run-dir",
+        )
+    return folder_to_score(run, max(found)[1])
+
+
 def differing_fields(old: Run, new: Run) -> list[str]:
     """The fields of two runs' identities that differ, by path."""
     return list(_differences(spec_identity(old), spec_identity(new), ""))
+
+
+def _finished(path: Path, mode: Mode) -> bool:
+    ending = ending_in(path)
+    return ending.state is RunState.COMPLETE and ending.reaches(mode)
 
 
 def _differences(old: object, new: object, path: str) -> Iterator[str]:
@@ -189,7 +262,7 @@ def _runs_below(work_dir: Path) -> Iterator[tuple[Path, str, str]]:
             continue
         digest = _asked_in(path)
         if pinned is not None:
-            yield path, pinned.started, pinned.spec_digest
+            yield path, pinned.started, spec_digest(pinned.run)
         elif digest is not None:
             made = datetime.fromtimestamp(path.stat().st_ctime, UTC)
             yield path, made.isoformat(), digest

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,18 @@ from assay.config import Resolved, load_file, parse, resolve
 from assay.domain.actions import Leave, Outcome
 from assay.domain.errors import ConfigError, NotFoundError
 from assay.domain.report import RunState
-from assay.domain.run import Run
+from assay.domain.run import Mode, Run
 from assay.local.driver import Driver
 from assay.local.folder import (
     RunFolder,
+    ending_in,
     folder_to_resume,
+    folder_to_score,
     new_folder,
+    newest_to_score,
     newest_unfinished,
     pinned_in,
+    spec_to_score,
     timestamped_folder,
 )
 from assay.local.launch import Launch, cache_folder, lmu_folders, s3_access
@@ -82,7 +86,8 @@ def run(
     Args:
         source: the file's path, or the nested dict it would hold.
         run_dir: the run's folder; None: a new one below `work_dir`.
-        resume: go on with the run in `run_dir`, or with the newest unfinished run of this file.
+        resume: go on with the run in `run_dir`, or with the newest unfinished run of this file. Of
+            `mode: eval`, which always goes on, the newest run of this file.
         unsealed: run prepare and score children without a seal where this machine cannot seal.
         listener: hears how it goes.
 
@@ -96,9 +101,35 @@ def run(
     folder = _folder(
         resolved, Path(run_dir) if run_dir is not None else None, resume=resume
     )
+    # Who goes on with what ended below its coverage wants the rest asked.
+    below = ending_in(folder.path).state is RunState.BELOW_COVERAGE
+    retry = folder.going_on and below
     return _drive(
-        resolved.run, folder, resolved.secrets, listener, retry=False, unsealed=unsealed
+        resolved.run, folder, resolved.secrets, listener, retry=retry, unsealed=unsealed
     )
+
+
+def score(
+    run_dir: str | Path,
+    *,
+    unsealed: bool = False,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """Scores the answers of a run, and asks no model anything.
+
+    Args:
+        run_dir: the run's folder.
+        unsealed: as in `run`.
+        listener: hears how it goes.
+
+    Raises:
+        NotFoundError: there is no run in the folder.
+        CorruptError, StoreFullError: as in `run`.
+    """
+    path = Path(run_dir).expanduser().absolute()
+    asked = replace(spec_to_score(path).run, mode=Mode.EVAL)
+    folder = folder_to_score(asked, path)
+    return _drive(asked, folder, {}, listener, retry=False, unsealed=unsealed)
 
 
 def retry(
@@ -133,6 +164,9 @@ def retry(
     if source is not None:
         resolved = _resolved(source)
         asked, keys = resolved.run, dict(resolved.secrets)
+    if asked.mode is Mode.EVAL:
+        # It was scored last; this is the wish to have the rest asked.
+        asked = replace(asked, mode=Mode.ALL)
     folder = folder_to_resume(asked, path)
     return _drive(asked, folder, keys, listener, retry=True, unsealed=unsealed)
 
@@ -146,8 +180,10 @@ def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
 
 def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFolder:
     asked = resolved.run
-    if run_dir is not None:
-        path = run_dir.expanduser().absolute()
+    path = run_dir.expanduser().absolute() if run_dir is not None else None
+    if asked.mode is Mode.EVAL:
+        return _folder_to_score(resolved, path, resume=resume)
+    if path is not None:
         return folder_to_resume(asked, path) if resume else new_folder(asked, path)
     if resolved.use_cache is not None:
         return folder_to_resume(asked, resolved.use_cache)
@@ -156,6 +192,25 @@ def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFol
     if resolved.no_timestamp:
         return new_folder(asked, resolved.work_dir)
     return timestamped_folder(asked, resolved.work_dir)
+
+
+def _folder_to_score(
+    resolved: Resolved, path: Path | None, *, resume: bool
+) -> RunFolder:
+    asked = resolved.run
+    named = path or resolved.use_cache
+    if named is None and resolved.no_timestamp:
+        named = resolved.work_dir
+    if named is not None:
+        return folder_to_score(asked, named)
+    if resume:
+        return newest_to_score(asked, resolved.work_dir)
+    raise ConfigError(
+        "eval_config.mode",
+        "eval scores answers that are there, and no earlier run is named",
+        "add use_cache: <its folder> to the file, or --run-dir DIR, or --resume for the newest run of "
+        "this file; mode: all asks and scores",
+    )
 
 
 def _drive(

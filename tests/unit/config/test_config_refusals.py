@@ -87,7 +87,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("azure_without_address", changed(**{M + "api_base": REMOVE, M + "use_azure": True}), f"{MODEL}.api_base", "AZURE_OPENAI_ENDPOINT", "set them"),
     ("same_model_twice", one(C + "model", [changed()["eval_config"]["model"][0]] * 2), "eval_config.model[1]", "twice", "remove"),
     ("mode", one(C + "mode", "al"), "eval_config.mode", "none of", "did you mean all"),
-    ("mode_eval", one(C + "mode", "eval"), "eval_config.mode", "later", "use_cache"),
+    ("eval_of_a_cache_that_is_not_there", changed(**{"use_cache": "x", C + "mode": "eval"}), "use_cache", "no folder", "earlier run"),
     ("limit_zero", one(C + "limit", 0), "eval_config.limit", "out of range", "from 1"),
     ("limit_negative", one(C + "limit", -5), "eval_config.limit", "out of range", "from 1"),
     ("limit_fraction", one(C + "limit", 0.5), "eval_config.limit", "not a whole number", "whole"),

@@ -185,6 +185,17 @@ def test_going_on_with_a_complete_run_leaves_it_alone_unless_a_retry_is_asked_fo
     assert decide(RUN, asked) == (RetryUnscored(), Wait())
 
 
+def test_who_scores_asks_nothing_and_says_what_is_missing():
+    run = replace(RUN, mode=Mode.EVAL)
+    left = task("INFERRING", total=9, pending=7, leased=0, predicted=2)
+    (finish, _) = decide(run, observed(left, going_on=True))
+    assert isinstance(finish, FinishRun)
+    assert finish.failure.startswith("7 of 9 samples of m/d have no answer")
+    for state in ("BELOW_COVERAGE", "FAILED"):
+        ended = observed(left, state=state, going_on=True, retry_asked=True)
+        assert decide(run, ended) == (Leave(Outcome.FINISHED),)
+
+
 def test_a_worker_that_died_is_started_again_after_a_delay_that_doubles():
     for times, delay in ((1, 0.25), (2, 0.5), (5, 4.0)):
         world = observed(task("INFERRING"), workers={"m": dead(times=times)})

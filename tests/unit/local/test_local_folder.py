@@ -17,7 +17,9 @@ from assay.domain.run import Dataset, Mode
 from assay.local.folder import (
     differing_fields,
     folder_to_resume,
+    folder_to_score,
     new_folder,
+    newest_to_score,
     newest_unfinished,
     timestamped_folder,
 )
@@ -37,8 +39,9 @@ def _pin(folder, run=RUN, started="2026-01-01T00:00:00Z"):
     return folder
 
 
-def _end(folder, state):
-    (folder / "report.json").write_text(json.dumps({"run": {"state": state}}))
+def _end(folder, state, mode="all"):
+    report = {"run": {"state": state}, "settings": {"mode": mode}}
+    (folder / "report.json").write_text(json.dumps(report))
     return folder
 
 
@@ -75,7 +78,9 @@ def test_an_equal_run_goes_on_under_its_first_name(tmp_path):
 
 
 def test_what_cannot_change_a_result_may_change(tmp_path):
-    other = replace(RUN, endpoint_patience=1.0, models=(model(nproc=64),))
+    other = replace(
+        RUN, endpoint_patience=1.0, mode=Mode.INFER, models=(model(nproc=64),)
+    )
     assert folder_to_resume(other, _pin(tmp_path)).going_on
 
 
@@ -89,10 +94,10 @@ def test_differences_are_named_by_path():
     colder = replace(
         model(), decoding=replace(model().decoding, temperature=0.5), revision="b"
     )
-    new = replace(RUN, models=(colder,), mode=Mode.INFER, datasets=(Dataset(name="x"),))
+    new = replace(RUN, models=(colder,), limit=3, datasets=(Dataset(name="x"),))
     assert differing_fields(RUN, new) == [
         "datasets",
-        "mode",
+        "limit",
         "models.m.decoding.temperature",
         "models.m.revision",
     ]
@@ -110,6 +115,30 @@ def test_the_newest_unfinished_run_of_this_file_goes_on(tmp_path):
     _pin(tmp_path / "d", run=replace(RUN, limit=1), started="2026-01-04T00:00:00Z")
     (tmp_path / "e").mkdir()
     assert newest_unfinished(RUN, tmp_path).path == tmp_path / "b"
+
+
+def test_a_run_that_only_inferred_is_unfinished_for_who_wants_it_scored(tmp_path):
+    _end(_pin(tmp_path / "a"), "COMPLETE", mode="infer")
+    assert newest_unfinished(RUN, tmp_path).path == tmp_path / "a"
+    with pytest.raises(NotFoundError, match="no unfinished run"):
+        newest_unfinished(replace(RUN, mode=Mode.INFER), tmp_path)
+
+
+def test_the_newest_run_is_scored_again_even_if_it_was_scored(tmp_path):
+    _pin(tmp_path / "a", started="2026-01-01T00:00:00Z")
+    _end(_pin(tmp_path / "b", started="2026-01-02T00:00:00Z"), "COMPLETE")
+    scoring = replace(RUN, mode=Mode.EVAL)
+    assert newest_to_score(scoring, tmp_path).path == tmp_path / "b"
+    with pytest.raises(NotFoundError, match="no answers to score"):
+        newest_to_score(replace(scoring, limit=7), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m_d.xlsx", "notes.txt"])
+def test_a_folder_without_a_run_cannot_be_scored(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(NotFoundError, match="no run in it") as refused:
+        folder_to_score(replace(RUN, mode=Mode.EVAL), tmp_path)
+    assert ("VLMEvalKit" in refused.value.cure) == name.endswith("xlsx")
 
 
 @pytest.mark.parametrize(
