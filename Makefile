@@ -10,10 +10,13 @@ TESTS  ?=
 # make lock UPGRADE=--upgrade takes newer versions; without it only what changed is resolved anew.
 UPGRADE ?=
 UV      = build/uv/bin/uv
+# make tools TOOLS=minio builds one of them.
+TOOLS  ?=
+BINARIES = PYTHONPATH=tests $(BIN)/python -m support.binaries
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init demo test check lint type layers rules proto proto-check fmt bench lock clean
+.PHONY: help init tools demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +40,16 @@ $(VENV)/.ready: $(VENV)/.runs requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+tools: init ## build the servers that tests run against, once, into a cache outside the tree
+	@$(BINARIES) $(TOOLS)
+
 demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
 	@$(BIN)/python examples/digits/demo.py
 
 test: init ## run every test that this machine can run
 	@echo "Nothing is left out by choice. What could not run here stands at the end as SKIPPED, with its reason."
+	@# Minutes the first time; where it cannot be built, what needs it is skipped and says so.
+	@$(BINARIES) minio || true
 	@$(BIN)/pytest $(TESTS)
 
 check: lint type layers rules proto-check ## everything that needs no run

@@ -64,6 +64,34 @@ class FolderStoreConfig(BaseModel):
     )
 
 
+class S3StoreConfig(BaseModel):
+    """A store in a bucket of any S3 endpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str
+    """host[:port], without a scheme."""
+    bucket: str
+    prefix: str
+    """Everything stands below it: `<namespace>/<release>`."""
+    owner: str
+    """Who may use the prefix; another one's is refused."""
+    access_key: SecretStr = SecretStr("")
+    secret_key: SecretStr = SecretStr("")
+    """Empty (with `access_key`): anonymous."""
+    secure: bool = True
+    """Use TLS, verified."""
+    ca_file: Path | None = None
+    """The authority that signed the endpoint's certificate; None: those the system trusts."""
+    region: str = "us-east-1"
+    url_seconds: float = 3600.0
+    """How long an address handed to a worker can be opened."""
+    connect_seconds: float = 15.0
+    """Longest wait for a connection, and for the endpoint to take one part of 8 MiB."""
+    read_seconds: float = 30.0
+    """Longest silence while the endpoint answers."""
+
+
 ConfigT = TypeVar("ConfigT", bound=ProcessConfig)
 
 

@@ -22,6 +22,7 @@ from assay.domain.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from assay.store.keys import parts_of
 
 _TEMPORARY = ".tmp-"
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -134,13 +135,9 @@ class FolderStore:
         Raises:
             PermanentError: the key leaves the store, or belongs to a run where there is none.
         """
-        parts = _checked(key)
+        parts = parts_of(key)
         if parts[0] in {"blobs", "datasets"}:
             return self._cache.joinpath(*parts)
-        if parts[0] != "runs" or len(parts) < 3:  # noqa: PLR2004 - runs/<id>/<part>
-            raise PermanentError(
-                f"cannot place object {key!r}: no such part of the store"
-            )
         run_dir = self._of_run(key)
         if parts[2] == "results":
             return run_dir.joinpath(*parts[3:])
@@ -154,9 +151,7 @@ class FolderStore:
         return self._run_dir
 
     def _roots(self, folder_key: str) -> Iterator[tuple[Path, str]]:
-        parts = _checked(folder_key) if folder_key else ()
-        if not parts:
-            raise PermanentError("cannot list the whole store: name a folder of it")
+        parts = parts_of(folder_key, least=1)
         if parts[0] == "runs" and len(parts) == 2:  # noqa: PLR2004 - runs/<id>
             run_dir = self._of_run(folder_key)
             yield run_dir / ".assay", folder_key
@@ -194,13 +189,6 @@ class FolderStore:
 def _unless_absent(error: OSError) -> None:
     if error.errno not in _ABSENT:
         raise error
-
-
-def _checked(key: str) -> tuple[str, ...]:
-    parts = tuple(key.split("/"))
-    if any(part in {"", ".", ".."} or "\0" in part for part in parts):
-        raise PermanentError(f"cannot place object {key!r}: its key leaves the store")
-    return parts
 
 
 def _sync_folder(folder: Path) -> None:

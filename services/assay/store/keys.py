@@ -14,8 +14,29 @@ runs/<run_id>/results/...                               report.json, samples/, <
 
 from __future__ import annotations
 
-from assay.domain.errors import CorruptError
+from assay.domain.errors import CorruptError, PermanentError
 from assay.domain.task import TaskId
+
+# How many names a key has at least, by the first.
+_LEAST = {"blobs": 2, "datasets": 2, "runs": 3}
+
+
+def parts_of(key: str, least: int | None = None) -> tuple[str, ...]:
+    """The names a key is made of.
+
+    Args:
+        key: a key, or the folder that a listing begins in.
+        least: how many names there must be; None: as many as an object has.
+
+    Raises:
+        PermanentError: it leaves the store, or is no place of it.
+    """
+    parts = tuple(key.split("/"))
+    if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+        raise PermanentError(f"cannot place object {key!r}: its key leaves the store")
+    if len(parts) < (least or _LEAST.get(parts[0], 0)) or parts[0] not in _LEAST:
+        raise PermanentError(f"cannot place object {key!r}: no such part of the store")
+    return parts
 
 
 def blob(digest: str) -> str:

@@ -16,7 +16,7 @@ class ObjectStore(Protocol):
 
     Raises (all methods):
         StoreUnavailableError: it did not answer; try again.
-        StoreFullError: no space, or it may only be read.
+        StoreFullError: no space, or this caller may not: only somebody's doing helps.
     """
 
     def put(self, key: str, data: bytes) -> None:
