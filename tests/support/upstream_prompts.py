@@ -1,8 +1,9 @@
 """Upstream's own prompts and pictures beside ours, for the same tables; run as a program.
 
 `python upstream_prompts.py FOLDER` reads `FOLDER/jobs.json` and prints one JSON line per job: for every
-row its id, upstream's parts and ours, pictures by sha256. A process of its own, because the shim
-replaces modules that other tests need.
+row its id, upstream's parts and ours, pictures by sha256. `table` of a job is a file, or for a
+collection the file of each member by its name. A process of its own, because the shim replaces
+modules that other tests need.
 """
 
 # ruff: noqa: PLC0415, SIM112 - imports come behind the shim; LMUData is upstream's own name
@@ -26,19 +27,21 @@ def main(folder: Path) -> None:
     warnings.simplefilter("ignore")
     for number, job in enumerate(json.loads((folder / "jobs.json").read_text())):
         name, policy = job["name"], PicturePolicy(**job["policy"])
-        source = folder / job["table"]
-        ours = _ours(folder / f"ours{number}", name, source, policy, job["localize"])
-        theirs = _theirs(folder / f"theirs{number}", name, source, policy, job)
+        table = job["table"]
+        files = table if isinstance(table, dict) else {name: table}
+        sources = {member: folder / path for member, path in files.items()}
+        ours = _ours(folder / f"ours{number}", name, sources, policy, job["localize"])
+        theirs = _theirs(folder / f"theirs{number}", name, sources, policy, job)
         sys.stdout.write("\n" + json.dumps({"ours": ours, "theirs": theirs}) + "\n")
 
 
-def _ours(folder, name, source, policy, localize):
+def _ours(folder, name, sources, policy, localize):
     from assay.vlmevalkit.prepare import PrepareJob, prepare
 
     folder.mkdir()
     job = PrepareJob(
         name=name,
-        source=source,
+        sources=sources,
         folder=folder,
         pictures=policy,
         localize_bytes=0 if localize else 2**30,
@@ -70,16 +73,20 @@ def _part(folder, part, pictures):
     return {"picture": stored.digest}
 
 
-def _theirs(folder, name, source, policy, job):
+def _theirs(folder, name, sources, policy, job):
     from vlmeval import dataset as upstream
     from vlmeval.api.gpt import CustomAPIModel
+    from vlmeval.smp import file
 
     folder.mkdir()
     os.environ["LMUData"] = str(folder)
-    (folder / f"{name}.tsv").write_bytes(source.read_bytes())
-    for cls in upstream.DATASET_CLASSES:
-        if isinstance(digests := getattr(cls, "DATASET_MD5", None), dict):
-            digests.pop(name, None)
+    for member, source in sources.items():
+        (folder / f"{member}.tsv").write_bytes(source.read_bytes())
+        for cls in upstream.DATASET_CLASSES:
+            if isinstance(digests := getattr(cls, "DATASET_MD5", None), dict):
+                digests.pop(member, None)
+    # Upstream starts 32 processes for this; the files are the same.
+    file.mp.Pool = _SerialPool
     if job["localize"]:
         _always_localize()
     dataset = upstream.build_dataset(name)
@@ -96,21 +103,20 @@ def _theirs(folder, name, source, policy, job):
     ]
 
 
+class _SerialPool:
+    def __init__(self, _size):
+        pass
+
+    def map(self, function, items):
+        return [function(item) for item in items]
+
+    def close(self):
+        pass
+
+
 def _always_localize():
     from vlmeval.dataset import image_base, image_mcq
-    from vlmeval.smp import file
 
-    class SerialPool:
-        def __init__(self, _size):
-            pass
-
-        def map(self, function, items):
-            return [function(item) for item in items]
-
-        def close(self):
-            pass
-
-    file.mp.Pool = SerialPool
     image_base.file_size = image_mcq.file_size = lambda _path, _unit: 2.0
 
 

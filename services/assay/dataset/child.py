@@ -51,7 +51,7 @@ def main() -> None:
     told: dict[str, Any] = json.loads(read_input())
     job = prepare.PrepareJob(
         name=told["name"],
-        source=Path(told["source"]),
+        sources={name: Path(path) for name, path in told["sources"].items()},
         folder=Path.cwd(),
         pictures=PicturePolicy(**told["pictures"]),
         **(

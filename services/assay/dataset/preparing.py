@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.dataset.sources.digests import Digests
 from assay.dataset.sources.fetch import RawSource
 from assay.domain import prepared as fmt
 from assay.domain.catalog import Family
 from assay.domain.errors import DatasetError, SealError, StoreFullError
+from assay.domain.identity import canonical_digest
 from assay.domain.prepared import Manifest, PrepareStage, StageProgress
 from assay.domain.run import PicturePolicy
 from assay.seal.launch import MIB, Line, SealedJob, fresh_workdir, run_sealed
@@ -44,13 +46,28 @@ Tell = Callable[[StageProgress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be prepared."""
+    """What is to be prepared.
+
+    Attributes:
+        sources: each dataset's raw file by its name: that of `name` alone, or those of its members.
+        source: what they are together, see `together`.
+    """
 
     name: str
     digest: str
-    source: RawSource
+    sources: Mapping[str, RawSource]
+    source: Digests
     pictures: PicturePolicy
     versions: Mapping[str, str]
+
+
+def together(sources: Mapping[str, Digests]) -> Digests:
+    """One name for several raw files; of one file, its own digests."""
+    if len(sources) == 1:
+        return next(iter(sources.values()))
+    named = [[name, digests.sha256] for name, digests in sources.items()]
+    size = sum(digests.size for digests in sources.values())
+    return Digests(md5="", sha256=canonical_digest(named), size=size)
 
 
 class Preparer:
@@ -68,14 +85,14 @@ class Preparer:
             SealError: the child could not be sealed, broke a limit, or left nonsense.
             StoreFullError: no space for the work.
         """
-        size = order.source.digests.size
+        size = order.source.size
         folder = await asyncio.to_thread(self._folder, order)
         lines = _Lines(order.name, tell)
         job = SealedJob(
             module=CHILD,
             workdir=folder,
             stdin=_input(order),
-            readable=(order.source.path.resolve(),),
+            readable=tuple(each.path.resolve() for each in order.sources.values()),
             file_limit_bytes=4096 * MIB + 2 * size,
             disk_limit_bytes=4096 * MIB + 4 * size,
             time_limit_seconds=_SECONDS + size / _BYTES_PER_SECOND,
@@ -100,7 +117,7 @@ class Preparer:
                 f"cannot prepare dataset {order.name} in {self._work}: {error.strerror}",
                 cure="make the cache writable, or set $ASSAY_CACHE to another folder",
             ) from error
-        free, size = shutil.disk_usage(folder).free, order.source.digests.size
+        free, size = shutil.disk_usage(folder).free, order.source.size
         if 2 * size > free:
             raise StoreFullError(
                 f"cannot prepare dataset {order.name}: that takes up to {2 * size} bytes for a while,"
@@ -114,7 +131,10 @@ def _input(order: Order) -> bytes:
     return json.dumps(
         {
             "name": order.name,
-            "source": str(order.source.path.resolve()),
+            "sources": {
+                name: str(source.path.resolve())
+                for name, source in order.sources.items()
+            },
             "pictures": asdict(order.pictures),
         }
     ).encode()
@@ -191,13 +211,15 @@ def _inspect(
             sample_count=len(ids),
             invalid_count=len(invalid),
             picture_count=pictures,
-            source_digest=order.source.digests.sha256,
-            source_md5=order.source.digests.md5,
-            source_bytes=order.source.digests.size,
+            source_digest=order.source.sha256,
+            source_md5=order.source.md5,
+            source_bytes=order.source.size,
             localized=bool(told["localized"]),
             pictures=order.pictures,
             versions=dict(order.versions),
             parts=sizes,
+            answers=bool(told["answers"]),
+            least_limit=int(told["least_limit"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged from error

@@ -10,17 +10,18 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
-from assay.dataset.preparing import Order, Preparer
+from assay.dataset.preparing import Order, Preparer, together
 from assay.dataset.sources.digests import Digests
 from assay.dataset.sources.fetch import SourceFetcher
 from assay.dataset.sources.resolve import Location, locate, request_digest
+from assay.domain import catalog
 from assay.domain.errors import (
     NotFoundError,
     StoreFullError,
@@ -52,12 +53,25 @@ def prepare_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRequest:
-    """What a caller wants to be ready."""
+    """What a caller wants to be ready.
+
+    Attributes:
+        member_sources: the sources of a collection's members, by their names, where the user gave any.
+    """
 
     name: str
     source: SourceOverride | None
     pictures: PicturePolicy
     mirrors: Mapping[str, str]
+    member_sources: Mapping[str, SourceOverride] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Mapping[str, SourceOverride | None]:
+        """The datasets whose files are needed, with the sources the user gave."""
+        entry = catalog.lookup(self.name)
+        if entry is None or not entry.members:
+            return {self.name: self.source}
+        return {name: self.member_sources.get(name) for name in entry.members}
 
 
 class DatasetService:
@@ -91,21 +105,24 @@ class DatasetService:
             StoreFullError: no space.
             SealError: the child that prepares could not be sealed, or broke its limits.
         """
-        location = await asyncio.to_thread(
-            locate, request.name, request.source, request.mirrors, self._lmu_data
-        )
-        key = canonical_digest(
-            [request.name, request_digest(location), asdict(request.pictures)]
-        )
+        locations = await asyncio.to_thread(self._locate, request)
+        where = [request_digest(location) for location in locations.values()]
+        key = canonical_digest([request.name, where, asdict(request.pictures)])
         work = self._running.get(key)
         if work is None:
             work = self._running[key] = _Work()
             work.task = asyncio.create_task(
-                self._make_ready(request, location, work.tell), name=f"prepare {key}"
+                self._make_ready(request, locations, work.tell), name=f"prepare {key}"
             )
             work.task.add_done_callback(lambda _task: self._ended(key, work))
         async for step in work.follow():
             yield step
+
+    def _locate(self, request: PrepareRequest) -> dict[str, Location]:
+        return {
+            name: locate(name, source, request.mirrors, self._lmu_data)
+            for name, source in request.wanted.items()
+        }
 
     def _ended(self, key: str, work: _Work) -> None:
         self._running.pop(key, None)
@@ -147,23 +164,29 @@ class DatasetService:
     async def _make_ready(
         self,
         request: PrepareRequest,
-        location: Location,
+        locations: Mapping[str, Location],
         tell: Callable[[StageProgress], None],
     ) -> PreparedRef:
         name = request.name
-        known = await self._fetcher.known(name, location)
+        known = await self._known(locations)
         if known is not None:
             found = await self._find(request, known)
             if found is not None:
                 return found
         async with self._lock(name, tell):
-            source = await self._fetcher.fetch(name, location, tell)
-            found = await self._find(request, source.digests)
+            sources = {}
+            for part, location in locations.items():
+                # The files of a collection are those of its members, who may be prepared alone.
+                async with nullcontext() if part == name else self._lock(part, tell):
+                    sources[part] = await self._fetcher.fetch(part, location, tell)
+            source = together({part: each.digests for part, each in sources.items()})
+            found = await self._find(request, source)
             if found is not None:
                 return found
             order = Order(
                 name=name,
-                digest=self._digest(request, source.digests),
+                digest=self._digest(request, source),
+                sources=sources,
                 source=source,
                 pictures=request.pictures,
                 versions=self._versions,
@@ -175,6 +198,16 @@ class DatasetService:
                 await asyncio.to_thread(self._preparer.clean, name)
         _log.info("dataset prepared", dataset=name, digest=manifest.digest)
         return manifest.ref
+
+    async def _known(self, locations: Mapping[str, Location]) -> Digests | None:
+        """What the locations are known to hold, if that is known of all of them."""
+        found = {}
+        for name, location in locations.items():
+            digests = await self._fetcher.known(name, location)
+            if digests is None:
+                return None
+            found[name] = digests
+        return together(found)
 
     async def _find(
         self, request: PrepareRequest, source: Digests

@@ -32,6 +32,10 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             else None,
             pictures=policy_from_proto(request.pictures),
             mirrors=dict(request.mirrors),
+            member_sources={
+                name: source_from_proto(source)
+                for name, source in request.member_sources.items()
+            },
         )
         async for step in self._service.prepare(wanted):
             yield progress_to_proto(step)

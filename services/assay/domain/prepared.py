@@ -3,7 +3,8 @@
 A sealed child writes the parts, the dataset service adds the manifest, aggregators and scorers read
 them (`store/prepared.py`). Beside `manifest.json`:
 
-    table.tsv      the source's table, each picture replaced by a placeholder of the same list shape
+    table.tsv      the source's table, each picture replaced by a placeholder of the same list shape;
+                   of a collection: a plain tar of its members' tables, `<member>.tsv` in their order
     samples.json   the sample ids, in dataset order
     invalid.json   ordinal -> why the sample's picture cannot be sent
     prompts.bin    one JSON record per sample: turns of parts; a text, or a picture's number
@@ -105,11 +106,14 @@ class Manifest:
         sample_count: rows in `dataset.data`, those without a sendable picture included.
         invalid_count: rows whose picture cannot be sent.
         picture_count: distinct pictures in the packs.
-        source_digest, source_md5, source_bytes: of the raw file.
+        source_digest, source_md5, source_bytes: of the raw file; a collection's digest is of its
+            members', and it has no md5.
         localized: whether upstream would have re-encoded all pictures first (files above 1 GiB).
         pictures: the policy the pictures were encoded by.
         versions: of everything that can change a prompt or a picture.
         parts: every other part with its bytes.
+        answers: whether upstream scores it; else there are only predictions.
+        least_limit: the fewest first rows that upstream can score; 0: any.
     """
 
     name: str
@@ -127,6 +131,8 @@ class Manifest:
     pictures: PicturePolicy
     versions: Mapping[str, str]
     parts: Mapping[str, int] = field(default_factory=dict)
+    answers: bool = True
+    least_limit: int = 0
 
     @property
     def ref(self) -> PreparedRef:

@@ -38,8 +38,12 @@ class DatasetClient:
         policy: PicturePolicy,
         mirrors: Mapping[str, str],
         on_progress: Callable[[StageProgress], None] | None = None,
+        *,
+        member_sources: Mapping[str, SourceOverride] | None = None,
     ) -> PreparedRef:
         """Waits until a dataset is ready; `on_progress` is told how far it is.
+
+        A collection has no source; `member_sources` has those of its members that the user gave.
 
         Raises:
             DatasetError: the dataset cannot be had or used; message and cure say why.
@@ -53,6 +57,10 @@ class DatasetClient:
             source=source_to_proto(source) if source else None,
             pictures=policy_to_proto(policy),
             mirrors=mirrors,
+            member_sources={
+                member: source_to_proto(given)
+                for member, given in (member_sources or {}).items()
+            },
         )
         attempted = f"prepare dataset {name}"
         try:

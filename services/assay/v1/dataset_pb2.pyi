@@ -128,10 +128,32 @@ class PrepareRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MemberSourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SourceOverride: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SourceOverride | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     MIRRORS_FIELD_NUMBER: _builtins.int
+    MEMBER_SOURCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """REQUIRED. VLMEvalKit's name, or the name of a TSV in `source` or $LMUData."""
     @_builtins.property
@@ -146,6 +168,12 @@ class PrepareRequest(_message.Message):
     def mirrors(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """OPTIONAL. URL prefix -> replacement."""
 
+    @_builtins.property
+    def member_sources(self) -> _containers.MessageMap[_builtins.str, Global___SourceOverride]:
+        """OPTIONAL. A collection (MMMB, MTL_MMBench_DEV) has no file of its own: the sources of its members,
+        by their names; of a member that is not here: as without `source`.
+        """
+
     def __init__(
         self,
         *,
@@ -153,10 +181,11 @@ class PrepareRequest(_message.Message):
         source: Global___SourceOverride | None = ...,
         pictures: Global___PicturePolicy | None = ...,
         mirrors: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        member_sources: _abc.Mapping[_builtins.str, Global___SourceOverride] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pictures", b"pictures", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mirrors", b"mirrors", "name", b"name", "pictures", b"pictures", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member_sources", b"member_sources", "mirrors", b"mirrors", "name", b"name", "pictures", b"pictures", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,9 +264,9 @@ class PreparedDataset(_message.Message):
     sample_count: _builtins.int
     """REQUIRED. Rows with a prompt or a reason for having none."""
     source_digest: _builtins.str
-    """REQUIRED. sha256 of the raw file."""
+    """REQUIRED. sha256 of the raw file; of a collection: a digest over its members'."""
     source_md5: _builtins.str
-    """REQUIRED. md5 of the raw file."""
+    """OPTIONAL. md5 of the raw file; empty: a collection, which has several."""
     size_bytes: _builtins.int
     """REQUIRED. Bytes of everything stored for it."""
     def __init__(

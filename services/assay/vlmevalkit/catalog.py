@@ -13,6 +13,7 @@ from typing import Any
 from assay.domain import catalog as committed
 from assay.domain.catalog import Family, JudgeNeed, State
 from assay.vlmevalkit import shim
+from assay.vlmevalkit.prepare_classes import family_of
 
 TARGET = Path(committed.__file__).with_name("catalog.json")
 
@@ -56,16 +57,6 @@ _INFER_ONLY = {
 """Names that upstream asks and does not score, and why."""
 
 _MANDATORY = "MathVista MathVision MMVet LLaVABench MMDUDataset DUDE SlideVQA MMLongBench MMBenchVideo"
-
-_FAMILY_OF_CLASS = {
-    "ConcatDataset": Family.MCQ_CONCAT,
-    "MMMUDataset": Family.MCQ_MMMU,
-    "GMAIMMBenchDataset": Family.MCQ,
-    "ImageYORNDataset": Family.YES_NO,
-    "ImageVQADataset": Family.VQA,
-    "ImageCaptionDataset": Family.CAPTION,
-    "MMDUDataset": Family.MULTI_TURN,
-}
 
 _REFUSALS: dict[Family, tuple[str, str]] = {
     Family.MULTI_TURN: (
@@ -149,11 +140,9 @@ def _of_table(cls: Any, table: str, name: str) -> str:
 def _family(name: str, cls: Any) -> Family:
     if getattr(cls, "MODALITY", "IMAGE") == "VIDEO":
         return Family.VIDEO
-    if cls.__name__ != "ImageMCQDataset":
-        return _FAMILY_OF_CLASS.get(cls.__name__, Family.VQA_OWN)
-    if any(word in name.lower() for word in ("mmbench", "ccbench", "circular", "mmcr")):
-        return Family.MCQ_CIRCULAR
-    return Family.MCQ_MMT if "MMT" in name else Family.MCQ
+    if cls.__name__ == "MMDUDataset":
+        return Family.MULTI_TURN
+    return family_of(name, cls.__name__) or Family.VQA_OWN
 
 
 def _judge(cls: Any, family: Family) -> JudgeNeed:

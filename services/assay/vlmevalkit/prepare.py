@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from assay.domain import prepared as fmt
 from assay.domain.run import PicturePolicy
+from assay.vlmevalkit.prepare_classes import (
+    ChosenClass,
+    choose_class,
+    collection_class,
+)
 from assay.vlmevalkit.prepare_packs import PackWriter, write_pictures
-from assay.vlmevalkit.prepare_prompts import PromptBuilder, choose_class
+from assay.vlmevalkit.prepare_prompts import PromptBuilder
 from assay.vlmevalkit.prepare_table import Spool, rewrite_table
 
 LOCALIZE_BYTES = 2**30
@@ -29,10 +35,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareJob:
-    """What to prepare: `source` into the parts of `fmt`, in `folder`."""
+    """What to prepare into the parts of `fmt`, in `folder`.
+
+    Attributes:
+        sources: each dataset's file by its name: that of `name` alone, or those of its members.
+    """
 
     name: str
-    source: Path
+    sources: Mapping[str, Path]
     folder: Path
     pictures: PicturePolicy
     localize_bytes: int = LOCALIZE_BYTES
@@ -49,6 +59,8 @@ class Prepared:
     invalid_count: int
     picture_count: int
     localized: bool
+    answers: bool
+    least_limit: int
 
 
 def warm_up() -> None:
@@ -65,15 +77,12 @@ def prepare(job: PrepareJob, progress: Progress) -> Prepared:
     data_root = job.folder / "lmu"
     data_root.mkdir()
     os.environ["LMUData"] = str(data_root)  # noqa: SIM112 - upstream's own name
-    table = data_root / f"{job.name}.tsv"
-    localized = job.source.stat().st_size > job.localize_bytes
+    sizes = [path.stat().st_size for path in job.sources.values()]
+    localized = max(sizes) > job.localize_bytes
     spool_file = job.folder / "spool.bin"
     with spool_file.open("x+b") as stream:
         spool = Spool(stream)
-        columns = rewrite_table(
-            job.source, table, spool, lambda done, of: progress("table", done, of)
-        )
-        chosen = choose_class(job.name, columns)
+        chosen = _write_tables(job, data_root, spool, progress)
         builder = PromptBuilder(job.name, localized)
         ids, uses = _write_prompts(job.folder, builder)
         writer = PackWriter(job.folder)
@@ -93,7 +102,7 @@ def prepare(job: PrepareJob, progress: Progress) -> Prepared:
             )
         count = writer.close()
     spool_file.unlink()
-    table.rename(job.folder / fmt.TABLE)
+    _keep_tables(job, data_root)
     invalid = {
         ordinal: refused[slot] for ordinal, slot in _pairs(uses) if slot in refused
     }
@@ -107,7 +116,41 @@ def prepare(job: PrepareJob, progress: Progress) -> Prepared:
         invalid_count=len(invalid),
         picture_count=count,
         localized=localized,
+        answers=builder.answers,
+        least_limit=builder.least_limit,
     )
+
+
+def _write_tables(
+    job: PrepareJob, data_root: Path, spool: Spool, progress: Progress
+) -> ChosenClass:
+    """Rewrites the file of every dataset; returns the class of the whole."""
+    size = sum(path.stat().st_size for path in job.sources.values())
+    before = 0
+
+    def tell(done: int, _of: int) -> None:
+        progress("table", before + done, size)
+
+    for name, source in job.sources.items():
+        columns = rewrite_table(source, data_root / f"{name}.tsv", spool, tell)
+        chosen = choose_class(name, columns)
+        before += source.stat().st_size
+    return chosen if list(job.sources) == [job.name] else collection_class()
+
+
+def _keep_tables(job: PrepareJob, data_root: Path) -> None:
+    """The table as a part: a dataset's own, or an archive of its members' in their order."""
+    tables = [data_root / f"{name}.tsv" for name in job.sources]
+    if list(job.sources) == [job.name]:
+        tables[0].rename(job.folder / fmt.TABLE)
+        return
+    with tarfile.open(job.folder / fmt.TABLE, "x:") as archive:
+        for table in tables:
+            # Nothing but names and bytes, so that equal tables make equal archives.
+            entry = tarfile.TarInfo(table.name)
+            entry.size = table.stat().st_size
+            with table.open("rb") as stream:
+                archive.addfile(entry, stream)
 
 
 def _write_prompts(

@@ -7,100 +7,20 @@ upstream would write a picture's file, its name and its placeholder are noted.
 from __future__ import annotations
 
 import string
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
+from assay.domain import catalog
 from assay.domain.catalog import Family
 from assay.domain.errors import DatasetError
 from assay.domain.prepared import TextOrPicture
+from assay.vlmevalkit.prepare_classes import family_of, has_answers, members_of
 from assay.vlmevalkit.prepare_packs import Slot
 from assay.vlmevalkit.prepare_table import spooled_number
-
-_FAMILIES: Mapping[str, Family] = {
-    "ImageMCQDataset": Family.MCQ,
-    "CustomMCQDataset": Family.MCQ,
-    "ImageYORNDataset": Family.YES_NO,
-    "ImageVQADataset": Family.VQA,
-}
-_NEEDED = ("index", "image", "question", "answer")
-_NEEDED_BY_NAME: Mapping[str, tuple[str, ...]] = {
-    "MME": ("category", "image_path"),
-    "POPE": ("category",),
-    "HallusionBench": ("l2-category",),
-}
-_CIRCULAR_WORDS = ("mmbench", "ccbench", "circular", "mmcr")
-_OTHER_SCORERS = ("MMT", "MMSci", "MMVP")
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenClass:
-    """Upstream's class for a dataset, and our word for how it is scored."""
-
-    name: str
-    type: str
-    family: Family
-
-
-def choose_class(name: str, columns: Collection[str]) -> ChosenClass:
-    """The class upstream takes for a table with these columns, without building it.
-
-    Raises:
-        DatasetError: a column is missing, or the class is not supported yet.
-    """
-    from vlmeval import dataset as upstream  # noqa: PLC0415 - only behind the shim
-
-    known = [
-        cls for cls in upstream.DATASET_CLASSES if name in cls.supported_datasets()
-    ]
-    options = {"A", "B"} <= set(columns)
-    custom = "CustomMCQDataset" if options else "CustomVQADataset"
-    chosen = known[0].__name__ if known else custom
-    _check_columns(name, columns, _NEEDED_BY_NAME.get(name, ()))
-    if chosen == "CustomVQADataset":
-        raise DatasetError(
-            f"{name} is none of VLMEvalKit's names and has no columns `A` and `B`: such a table"
-            " has no scorer upstream",
-            cure="give it options in columns A, B, ..., or the name of a VLMEvalKit dataset",
-        )
-    family = _FAMILIES.get(chosen)
-    if family is None:
-        raise DatasetError(
-            f"{name} needs VLMEvalKit's {chosen}, which comes later",
-            cure="use a plain multiple-choice, yes/no or VQA dataset until then",
-        )
-    if family is Family.MCQ and _scored_otherwise(name):
-        raise DatasetError(
-            f"VLMEvalKit scores every dataset with such a name as {name} has in a special way"
-            " (rotated or grouped questions), which comes later",
-            cure="give a dataset of your own a name without mmbench, ccbench, circular, mmcr, MMT,"
-            " MMSci and MMVP in it",
-        )
-    types = {Family.MCQ: "MCQ", Family.YES_NO: "Y/N", Family.VQA: "VQA"}
-    return ChosenClass(chosen, types[family], family)
-
-
-def _scored_otherwise(name: str) -> bool:
-    circular = any(word in name.lower() for word in _CIRCULAR_WORDS)
-    return circular or any(word in name for word in _OTHER_SCORERS)
-
-
-def _check_columns(name: str, columns: Collection[str], more: Sequence[str]) -> None:
-    for column in (*_NEEDED, *more):
-        if column in columns:
-            continue
-        other = next((c for c in columns if c.lower().strip() == column.lower()), None)
-        cure = f"add a column `{column}` to the table"
-        if other is not None:
-            cure = f"write the column `{other}` as `{column}`"
-        elif column == "image" and "image_path" in columns:
-            cure = "put the pictures into a column `image` as base64; files beside the table come later"
-        found = ", ".join(f"`{c[:40]}`" for c in list(columns)[:12])
-        raise DatasetError(
-            f"{name} has no column `{column}` (found: {found})", cure=cure
-        )
 
 
 @dataclass(slots=True)
@@ -111,11 +31,15 @@ class PromptBuilder:
         name: VLMEvalKit's name of the dataset.
         localized: upstream would have written all pictures as JPEG first (files above 1 GiB).
         slots: the pictures, in order of first use.
+        answers: whether upstream scores it; known once it is built.
+        least_limit: the fewest first rows that upstream can score; 0: any. Known once it is built.
     """
 
     name: str
     localized: bool
     slots: list[Slot] = field(default_factory=list)
+    answers: bool = True
+    least_limit: int = 0
     _numbers: dict[Slot, int] = field(default_factory=dict)
     _files: dict[str, str] = field(default_factory=dict)
     _has_paths: bool = False
@@ -126,11 +50,15 @@ class PromptBuilder:
         Raises:
             DatasetError: upstream cannot load the table, or its ids are not unique.
         """
-        dataset = self._load()
+        with self._noting_files():
+            dataset = self._load()
         data = dataset.data
         self._has_paths = "image_path" in data
         ids = [str(index) for index in data["index"]]
-        _check_unique(self.name, ids)
+        for member, own in _indices_by_member(self.name, data).items():
+            _check_indices(member, own)
+        self.answers = has_answers(self.name, data)
+        self.least_limit = _least_limit(self.name, data)
         return ids, self._prompts(dataset, ids)
 
     def _load(self) -> Any:
@@ -139,7 +67,8 @@ class PromptBuilder:
         for cls in upstream.DATASET_CLASSES:
             # Verified before, on the original; the rewritten table has other bytes.
             if isinstance(digests := getattr(cls, "DATASET_MD5", None), dict):
-                digests.pop(self.name, None)
+                for name in members_of(self.name):
+                    digests.pop(name, None)
         try:
             dataset = upstream.build_dataset(self.name)
         except AssertionError as error:
@@ -204,28 +133,89 @@ class PromptBuilder:
     def _noting_files(self) -> Iterator[None]:
         """Upstream's picture files are names in a table: the first picture of a name stays, as there."""
         from vlmeval.dataset import image_base  # noqa: PLC0415 - only behind the shim
+        from vlmeval.smp import file  # noqa: PLC0415
 
         def note(picture: str, path: str) -> None:
-            self._files[path] = picture
+            self._files.setdefault(path, picture)
 
-        kept = image_base.read_ok, image_base.decode_base64_to_image_file
-        image_base.read_ok = self._files.__contains__
-        image_base.decode_base64_to_image_file = note
+        changes: list[tuple[Any, str, Any]] = [
+            (image_base, "read_ok", self._files.__contains__),
+            (image_base, "decode_base64_to_image_file", note),
+            # Collections write all their pictures when they are built, with a pool of processes.
+            (file, "decode_base64_to_image_file", note),
+            (file, "mp", SimpleNamespace(Pool=_OneByOne)),
+        ]
+        kept = [getattr(module, name) for module, name, _ in changes]
+        for module, name, ours in changes:
+            setattr(module, name, ours)
         try:
             yield
         finally:
-            image_base.read_ok, image_base.decode_base64_to_image_file = kept
+            for (module, name, _), theirs in zip(changes, kept, strict=True):
+                setattr(module, name, theirs)
 
 
-def _check_unique(name: str, ids: Sequence[str]) -> None:
+class _OneByOne:
+    """A pool of processes that has none."""
+
+    def __init__(self, _size: int) -> None:
+        pass
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return [function(item) for item in items]
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def _indices_by_member(name: str, data: Any) -> dict[str, list[Any]]:
+    """The `index` cells of each dataset in `data`, as its own file has them."""
+    if "SUB_DATASET" not in data:
+        return {name: list(data["index"])}
+    found: dict[str, list[Any]] = {}
+    pairs = zip(data["SUB_DATASET"], data["original_index"], strict=True)
+    for member, index in pairs:
+        found.setdefault(member, []).append(index)
+    return found
+
+
+def _check_indices(name: str, indices: Sequence[Any]) -> None:
     seen: set[str] = set()
-    for sample_id in ids:
+    for sample_id in map(str, indices):
         if sample_id in seen:
             raise DatasetError(
                 f"{name} has more than one row with `index` {sample_id[:100]!r}",
                 cure="give every row an `index` of its own",
             )
         seen.add(sample_id)
+    circular = family_of(name, "ImageMCQDataset") is Family.MCQ_CIRCULAR
+    custom = members_of(name) == (name,) and catalog.lookup(name) is None
+    odd = next((each for each in indices if not isinstance(each, int)), None)
+    if circular and odd is not None:
+        raise DatasetError(
+            f"VLMEvalKit takes {name} for a dataset of rotated questions, whose `index` cells are"
+            f" whole numbers, and one is {str(odd)[:100]!r}",
+            cure="write whole numbers, or give a dataset of your own a name without mmbench, ccbench,"
+            " circular and mmcr in it"
+            if custom
+            else "write whole numbers",
+        )
+
+
+def _least_limit(name: str, data: Any) -> int:
+    """MMT-Bench is scored only where every kind of task has a row; 0: any rows do."""
+    from vlmeval.dataset.utils.multiple_choice import (  # noqa: PLC0415 - behind the shim
+        MMT_abbrs,
+    )
+
+    if family_of(name, "ImageMCQDataset") is not Family.MCQ_MMT:
+        return 0
+    missing = set(MMT_abbrs)
+    for row, kind in enumerate(data.get("l2-category", ()), 1):
+        missing.discard(kind)
+        if not missing:
+            return row
+    return 0
 
 
 def _text(error: BaseException) -> str:

@@ -176,25 +176,116 @@ def _tables(picture: bytes, other: bytes) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def _more_tables(
+    picture: bytes, other: bytes, noted: bytes
+) -> dict[str, list[dict[str, str]]]:
+    """Tables of the classes that ask in a way of their own."""
+    three = [picture, other, noted]
+    kinds = {"category": "a", "l2-category": "b"}
+    return {
+        "MMBench_DEV_EN": [
+            _row(n, each, hint="nan" if n else "old") | {"index": str(n + turn * 10**6)}
+            for turn in range(2)
+            for n, each in enumerate(three)
+        ],
+        "MMMU_DEV_VAL": [
+            _row(0, three, question="<image 2> or <image 1>?", B="<image 3>", C=""),
+            _row(1, picture, question="no mark", A="", B="", C="", D=""),
+            _row(2, [other], question="a <image 1>\nb <image 1>"),
+        ],
+        "MMT-Bench_VAL_MI": [
+            _row(0, three, **kinds) | {"index": "9"},
+            _row(1, [noted], **kinds),
+        ],
+        "OCRBench": [_row(0, picture, category="x", question="What is\n it? ")],
+        "MTVQA_TEST": [_row(0, picture, category="AR", question="ما هذا؟")],
+        "COCO_VAL": [
+            {"index": "4", "image": _row(0, picture)["image"], "answer": "[]"}
+        ],
+        "GMAI-MMBench_VAL": [
+            _row(0, noted)
+            | {"clinical vqa task": "x", "department": "y"}
+            | {"perceptual granularity": "z"}
+        ],
+        "DocVQA_TEST": [
+            {key: cell for key, cell in _row(1, picture).items() if key != "answer"}
+        ],
+        "MMMU_TEST": [_row(0, three, question="<image 1>", id="test_1", answer="")],
+        "AesBench_TEST": [
+            _row(3, three)
+            | {"image_path": "['a/1.jpg', 'a/2.jpg', 'a/3.png']", "answer": ""}
+        ],
+    }
+
+
+def _collections(
+    picture: bytes, other: bytes, noted: bytes
+) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """Members with pictures of every kind, one with references, one with lists, one with paths."""
+    plain = [_row(n * 7, each) for n, each in enumerate((picture, other, noted))]
+    members = {
+        "ar": plain,
+        "cn": [*plain[:2], _row(3, noted) | {"image": "7"}],
+        "en": [_row(5, [picture, noted]), _row(4, [other])],
+        "pt": [_row(1, noted, image_path="deep/1.png"), _row(2, noted, image_path="2.bmp")],
+        "ru": [_row(8, noted, hint="once", question="Где?")],
+        "tr": list(reversed(plain)),
+    }  # fmt: skip
+    return {
+        "MMMB": {f"MMMB_{word}": rows for word, rows in members.items()},
+        "MTL_MMBench_DEV": {f"MMBench_dev_{w}": rows for w, rows in members.items()},
+    }
+
+
 @pytest.fixture(scope="module")
 def families(tmp_path_factory):
     """Every table by upstream and by us."""
     folder = tmp_path_factory.mktemp("families")
-    tables = _tables(odd_pictures()["8 px palette"], odd_pictures()["jpeg noted"])
+    odd = odd_pictures()
+    three = odd["8 px palette"], odd["jpeg noted"], odd["rgba"]
+    tables = _tables(*three[:2]) | _more_tables(*three)
+    collections = _collections(*three)
     for name, rows in tables.items():
         _write(folder / f"{name}.tsv", rows)
+    for name, rows in (pair for m in collections.values() for pair in m.items()):
+        _write(folder / f"{name}.tsv", rows)
+    named = {name: f"{name}.tsv" for name in tables} | {
+        name: {member: f"{member}.tsv" for member in members}
+        for name, members in collections.items()
+    }
     jobs = [
-        {"name": name, "table": f"{name}.tsv", "policy": WHOLE, "localize": False}
-        for name in tables
+        {"name": name, "table": table, "policy": WHOLE, "localize": False}
+        for name, table in named.items()
     ]
-    return dict(zip(tables, _run(folder, jobs), strict=True))
+    return dict(zip(named, _run(folder, jobs), strict=True))
 
 
 @pytest.mark.parametrize(
-    "name", ["ScienceQA_TEST", "POPE", "HallusionBench", "ChartQA_TEST", "BLINK"]
+    "name",
+    [
+        *("ScienceQA_TEST", "POPE", "HallusionBench", "ChartQA_TEST", "BLINK"),
+        *("MMBench_DEV_EN", "MMMU_DEV_VAL", "MMT-Bench_VAL_MI", "OCRBench"),
+        *("MTVQA_TEST", "COCO_VAL", "GMAI-MMBench_VAL", "DocVQA_TEST"),
+        *("MMMU_TEST", "AesBench_TEST", "MMMB", "MTL_MMBench_DEV"),
+    ],
 )
 def test_every_class_is_asked_as_upstream_asks_in_its_row_order(families, name):
-    assert families[name]["ours"] == families[name]["theirs"]
+    sent = [
+        [sample_id, [part for part in parts if part != ""]]
+        for sample_id, parts in families[name]["ours"]
+    ]
+    assert sent == families[name]["theirs"]
+
+
+def test_a_collection_numbers_its_members_rows_anew(families):
+    ids = [sample_id for sample_id, _ in families["MMMB"]["ours"]]
+    assert ids == [str(number) for number in range(14)]
+
+
+def test_a_picture_of_a_collection_is_encoded_twice(families):
+    alone = families["MMBench_DEV_EN"]["ours"][0][1][0]
+    member = families["MTL_MMBench_DEV"]["ours"][0][1][0]
+    assert alone != member
 
 
 def test_rows_without_a_picture_are_left_out_as_upstream_does(families):
