@@ -13,6 +13,7 @@ from assay.domain.errors import (
 )
 from assay.domain.prepared import PrepareStage
 from assay.domain.run import PicturePolicy, SourceOverride
+from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
 from assay.rpc.dataset_client import DatasetClient
 from assay.rpc.server import Registration, serve
@@ -36,7 +37,7 @@ async def client(tmp_path):
     server = await serve(
         [Registration("assay.v1.DatasetService", add)],
         listen="127.0.0.1:0",
-        token=TOKEN,
+        authenticator=SharedToken(TOKEN),
     )
     async with open_channel(server.address, TOKEN) as channel:
         yield DatasetClient(channel)

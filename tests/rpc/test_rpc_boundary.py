@@ -8,6 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from assay.domain import errors
+from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
 from assay.rpc.server import Registration, RpcServer, serve
 from assay.rpc.status import error_of
@@ -39,7 +40,9 @@ async def server(servicer: RaisingServicer) -> AsyncIterator[RpcServer]:
         worker_pb2_grpc.add_WorkerServiceServicer_to_server(servicer, to)
 
     running = await serve(
-        [Registration("assay.v1.WorkerService", add)], listen="127.0.0.1:0", token=TOKEN
+        [Registration("assay.v1.WorkerService", add)],
+        listen="127.0.0.1:0",
+        authenticator=SharedToken(TOKEN),
     )
     yield running
     await running.stop(0)
@@ -117,4 +120,4 @@ async def test_a_dead_server_is_unavailable_not_permanent() -> None:
 
 async def test_a_taken_port_is_named_with_the_cure(server: RpcServer) -> None:
     with pytest.raises(errors.UnavailableError, match=server.address):
-        await serve([], listen=server.address, token=TOKEN)
+        await serve([], listen=server.address, authenticator=SharedToken(TOKEN))

@@ -21,6 +21,7 @@ from assay.domain.run import Dataset, Endpoint, Model, Run
 from assay.domain.sample import UnscoredReason
 from assay.domain.snapshot import TaskSnapshot
 from assay.domain.task import TaskId
+from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
 from assay.rpc.run_client import RunClient
 from assay.rpc.score_client import ScoreClient, ScoreOutcome, ScoreSession
@@ -209,7 +210,9 @@ async def served(
     book = RunBook(means)
     await book.restore()
     services = registrations(AggregatorService(book), WorkDesk(book), ScoreDesk(book))
-    server = await serve(services, listen="127.0.0.1:0", token=TOKEN)
+    server = await serve(
+        services, listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
+    )
     try:
         async with open_channel(server.address, TOKEN) as channel:
             yield Served(channel, server.address, book)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from assay.domain.completion import Completion
 from assay.domain.errors import AssayError
+from assay.rpc.callers import SharedToken
 from assay.rpc.convert import completion_to_proto
 from assay.rpc.server import Registration, serve
 from assay.v1 import score_pb2, score_pb2_grpc
@@ -78,4 +79,6 @@ async def serve_stub(stub: ScoreStub):
     name = "assay.v1.ScoreService"
     add = score_pb2_grpc.add_ScoreServiceServicer_to_server
     registration = Registration(name, lambda server: add(stub, server))
-    return await serve([registration], listen="127.0.0.1:0", token=TOKEN)
+    return await serve(
+        [registration], listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
+    )

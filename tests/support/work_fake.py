@@ -13,6 +13,7 @@ from assay.domain.completion import Completion
 from assay.domain.errors import AssayError, UnavailableError
 from assay.domain.prompt import Prompt, TextPart, Turn
 from assay.domain.task import TaskId
+from assay.rpc.callers import SharedToken
 from assay.rpc.convert import (
     completion_from_proto,
     prompt_to_proto,
@@ -227,4 +228,4 @@ async def serve_work(work: Work, listen: str = "127.0.0.1:0") -> RpcServer:
             servicer, server
         ),
     )
-    return await serve([registration], listen=listen, token=TOKEN)
+    return await serve([registration], listen=listen, authenticator=SharedToken(TOKEN))

@@ -13,10 +13,11 @@ import uvloop
 from assay.dataset.preparing import Preparer
 from assay.dataset.service import DatasetService
 from assay.dataset.servicer import DatasetServicer
-from assay.dataset.sources.fetch import S3Download, SourceFetcher
+from assay.dataset.sources.fetch import S3Address, SourceFetcher
 from assay.domain.errors import AssayError, ConfigError, UnavailableError
 from assay.process.configs import DatasetConfig
 from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.callers import SharedToken
 from assay.rpc.server import Registration, serve
 from assay.store.folder import FolderStore
 from assay.telemetry.log import set_up_logging
@@ -32,7 +33,7 @@ def build_service(config: DatasetConfig) -> DatasetService:
     fetcher = SourceFetcher(
         store,
         partial=cache / "partial",
-        s3=_s3_download(config),
+        s3=_s3_address(config),
     )
     return DatasetService(
         store,
@@ -43,13 +44,13 @@ def build_service(config: DatasetConfig) -> DatasetService:
     )
 
 
-def _s3_download(config: DatasetConfig) -> S3Download | None:
+def _s3_address(config: DatasetConfig) -> S3Address | None:
     if config.s3 is None:
         return None
     # Most runs have no S3 endpoint, and the client takes 0.2 s to import.
-    from assay.dataset.sources.s3 import S3Fetcher  # noqa: PLC0415
+    from assay.dataset.sources.s3 import S3Addresses  # noqa: PLC0415
 
-    return S3Fetcher(config.s3).download
+    return S3Addresses(config.s3).of
 
 
 async def run(config: DatasetConfig) -> None:
@@ -68,7 +69,7 @@ async def run(config: DatasetConfig) -> None:
     server = await serve(
         [Registration("assay.v1.DatasetService", add)],
         listen=config.listen,
-        token=config.token.get_secret_value(),
+        authenticator=SharedToken(config.token.get_secret_value()),
     )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

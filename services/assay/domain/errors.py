@@ -164,6 +164,13 @@ class UnauthenticatedError(PermanentError):
     code = "UNAUTHENTICATED"
 
 
+class PermissionDeniedError(PermanentError):
+    """A caller that proved who it is, and may not do that."""
+
+    reason = "PERMISSION_DENIED"
+    code = "PERMISSION_DENIED"
+
+
 class StoreFullError(PermanentError):
     """No space left, or a store that may only be read."""
 

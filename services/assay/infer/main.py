@@ -21,6 +21,7 @@ from assay.domain.run import Model
 from assay.infer.servicer import WorkerServicer
 from assay.process.configs import InferConfig
 from assay.process.contract import ExitCode, announce_ready, load_config
+from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
 from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
@@ -66,7 +67,9 @@ async def infer(config: InferConfig, model: Model) -> None:
             worker_id=config.worker_id,
         )
         server = await serve(
-            [servicer.registration()], listen=config.listen, token=token
+            [servicer.registration()],
+            listen=config.listen,
+            authenticator=SharedToken(token),
         )
         try:
             await engine.open()

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from assay.rpc.callers import TokenSource
 from assay.rpc.server import MESSAGE_CAP_BYTES
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
@@ -25,7 +26,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 
 
 class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: TokenSource) -> None:
         self._token = token
 
     async def intercept_unary_unary(
@@ -35,7 +36,7 @@ class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
 
 
 class _UnaryStreamToken(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: TokenSource) -> None:
         self._token = token
 
     async def intercept_unary_stream(
@@ -45,7 +46,7 @@ class _UnaryStreamToken(grpc.aio.UnaryStreamClientInterceptor):
 
 
 class _StreamStreamToken(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: TokenSource) -> None:
         self._token = token
 
     async def intercept_stream_stream(
@@ -54,19 +55,22 @@ class _StreamStreamToken(grpc.aio.StreamStreamClientInterceptor):
         return await continuation(_with_token(details, self._token), request_iterator)
 
 
-def _with_token(details: Any, token: str) -> Any:
+def _with_token(details: Any, token: TokenSource) -> Any:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    metadata.add("authorization", f"Bearer {token}")
+    metadata.add("authorization", f"Bearer {token()}")
     return details._replace(metadata=metadata)
 
 
 @asynccontextmanager
-async def open_channel(address: str, token: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel that carries `token` on every call; connects lazily and reconnects by itself."""
+async def open_channel(
+    address: str, token: str | TokenSource
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel that carries a token on every call; connects lazily and reconnects by itself."""
+    source = (lambda: token) if isinstance(token, str) else token
     interceptors = (
-        _UnaryToken(token),
-        _UnaryStreamToken(token),
-        _StreamStreamToken(token),
+        _UnaryToken(source),
+        _UnaryStreamToken(source),
+        _StreamStreamToken(source),
     )
     async with grpc.aio.insecure_channel(
         address, options=_OPTIONS, interceptors=interceptors

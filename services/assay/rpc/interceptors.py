@@ -1,15 +1,15 @@
-"""What every call passes on the server: the token check, then the translation of errors."""
+"""What every call passes on the server: who calls and whether it may, then the translation of errors."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import structlog
 
-from assay.domain.errors import AssayError, UnauthenticatedError
+from assay.domain.errors import AssayError
+from assay.rpc.callers import Authenticator, Caller
 from assay.rpc.status import status_of
 
 _log = structlog.get_logger(__name__)
@@ -21,10 +21,10 @@ _OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):
-    """Checks the bearer token and turns exceptions into statuses, once, for all services."""
+    """Tells who calls, and turns exceptions into statuses, once, for all services."""
 
-    def __init__(self, token: str) -> None:
-        self._expected = f"Bearer {token}"
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     async def intercept_service(
         self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
@@ -34,28 +34,32 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or details.method.startswith(_OPEN_SERVICES):
             return handler
-        if not self._authorised(details):
-            return _refusing(handler)
-        return _translating(handler, details.method)
+        try:
+            caller = await self._authenticator.caller(_token_of(details))
+            caller.check_method(details.method)
+        except AssayError as error:
+            return _refusing(handler, error)
+        return _translating(handler, details.method, caller)
 
-    def _authorised(self, details: grpc.HandlerCallDetails) -> bool:
-        for key, value in details.invocation_metadata or ():
-            if key == "authorization" and isinstance(value, str):
-                return hmac.compare_digest(value.encode(), self._expected.encode())
-        return False
+
+def _token_of(details: grpc.HandlerCallDetails) -> str:
+    for key, value in details.invocation_metadata or ():
+        if key == "authorization" and isinstance(value, str):
+            return value.removeprefix("Bearer ")
+    return ""
 
 
 async def _abort(context: Any, error: AssayError) -> None:
     await context.abort_with_status(status_of(error))
 
 
-def _translating(handler: Handler, method: str) -> Handler:
+def _translating(handler: Handler, method: str, caller: Caller) -> Handler:
     inner: Any = handler.unary_unary or handler.stream_unary
     stream: Any = handler.unary_stream or handler.stream_stream
 
     async def unary(request: Any, context: Any) -> Any:
         try:
-            return await inner(request, context)
+            return await inner(_checked(caller, request), context)
         except AssayError as error:
             await _abort(context, error)
         except grpc.aio.AbortError:
@@ -68,7 +72,7 @@ def _translating(handler: Handler, method: str) -> Handler:
 
     async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async for response in stream(request, context):
+            async for response in stream(_checked(caller, request), context):
                 yield response
         except AssayError as error:
             await _abort(context, error)
@@ -83,9 +87,23 @@ def _translating(handler: Handler, method: str) -> Handler:
     return _rebuilt(handler, unary, streaming)
 
 
-def _refusing(handler: Handler) -> Handler:
-    error = UnauthenticatedError("the call carries no valid token")
+def _checked(caller: Caller, request: Any) -> Any:
+    """The request, or the stream of them, each looked at before the service sees it."""
+    if hasattr(request, "DESCRIPTOR"):
+        caller.check_message(request)
+        return request
+    return _checked_stream(caller, request)
 
+
+async def _checked_stream(
+    caller: Caller, requests: AsyncIterator[Any]
+) -> AsyncIterator[Any]:
+    async for request in requests:
+        caller.check_message(request)
+        yield request
+
+
+def _refusing(handler: Handler, error: AssayError) -> Handler:
     async def unary(_request: Any, context: Any) -> Any:
         await _abort(context, error)
 

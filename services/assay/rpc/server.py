@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from assay.domain.errors import UnavailableError
+from assay.rpc.callers import Authenticator
 from assay.rpc.interceptors import BoundaryInterceptor
 
 MESSAGE_CAP_BYTES = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ async def serve(
     registrations: Sequence[Registration],
     *,
     listen: str,
-    token: str,
+    authenticator: Authenticator,
     with_reflection: bool = False,
 ) -> RpcServer:
     """Starts serving; port 0 takes a free one.
@@ -68,7 +69,7 @@ async def serve(
         UnavailableError: the address cannot be bound.
     """
     server = grpc.aio.server(
-        interceptors=(BoundaryInterceptor(token),), options=_OPTIONS
+        interceptors=(BoundaryInterceptor(authenticator),), options=_OPTIONS
     )
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
