@@ -301,6 +301,18 @@ async def score_sealed(
     layout(folder, name, columns, answers, limit)
     for member in COLLECTIONS.get(name, ()):
         (folder / "lmu" / f"{member}.tsv").unlink()
+    lines: list[dict] = []
+    result = await run_child(
+        folder, name, lines, limit=limit, model=model, collect=collect
+    )
+    rows = [row for line in lines for row in line.get("rows", ())]
+    return rows, lines[-1], result
+
+
+async def run_child(
+    folder: Path, name: str, lines, *, limit=0, model="m", collect=False
+):
+    """Runs the child on what is laid out in `folder`; its lines go to `lines`."""
     document = {
         "dataset": name,
         "model": model,
@@ -308,16 +320,13 @@ async def score_sealed(
         "limit": limit,
         "predictions_only": collect,
     }
-    lines: list[dict] = []
     job = SealedJob(
         module="assay.vlmevalkit.scoring",
         workdir=folder,
         stdin=json.dumps(document).encode(),
         time_limit_seconds=100,
     )
-    result = await run_sealed(job, lines.append)
-    rows = [row for line in lines for row in line.get("rows", ())]
-    return rows, lines[-1], result
+    return await run_sealed(job, lines.append)
 
 
 UPSTREAM = """

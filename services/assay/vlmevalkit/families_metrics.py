@@ -1,4 +1,4 @@
-"""Upstream's scores as figures: one per split and column, with scale, count of samples and bounds.
+"""Upstream's scores as metrics: one per split and column, with scale, count of samples and bounds.
 
 Called by the scoring passes, with both passes' scores. What a figure is over (its rows) comes from the
 prediction table as upstream read it back, whose cells name splits and categories in its own spelling.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.domain.errors import ScorerError
+from assay.domain.score import Metric
 from assay.vlmevalkit.families import (
     CAPTION,
     CHOICES,
@@ -33,36 +34,16 @@ from assay.vlmevalkit.families_tables import (
 _GROUPED = {"fAcc": "HallusionBench", "qAcc": "HallusionBench"}
 """Figures that need every row of a figure or question, so only complete splits have them."""
 
-_YES_NO_MEANS = frozenset({"aAcc", "acc"})
+_SOME_MEANS = {YES_NO: ("aAcc", "acc"), CAPTION: ("ROUGE_L",)}
+"""Families some of whose figures are plain means of per-sample scores, and these."""
+
 _CAPTION_TOPS = {"CIDEr": 1000.0}
 """CIDEr is ten times a mean of likenesses, and upstream gives it in hundredths as well."""
 
+_NOT_A_NUMBER = "no sample of the table is in it"
+
 Key = tuple[str, str, str]
 """Member of a collection (else empty), split, name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A number over many samples, as upstream computes it.
-
-    Attributes:
-        name: upstream's column or key.
-        split: upstream's split; in a collection the member's name, and `member:split` where it has one.
-        value: over the scored samples; None: withheld or not a number.
-        scale: lowest and highest value it can take; that of a count is the count of what it is over.
-        n: scored samples it is over (questions, where upstream counts all rotations of one as one).
-        upstream: what upstream itself would print, its failure text scored like an answer; None: nothing.
-        bounds: the value if every unscored sample were wrong, and if every one were right; None where
-            it is no plain mean of per-sample scores.
-    """
-
-    name: str
-    split: str
-    value: float | None
-    scale: tuple[float, float]
-    n: int
-    upstream: float | None = None
-    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +54,13 @@ class Rows:
         tables: by member; the one of a dataset that is no collection is named by the empty string.
         unscored: rows without a verdict.
         scores: what each scored row of `tables` counts in a mean, where the family has such.
-        printed: whether upstream itself would get through the whole table, failure texts and all.
+        fault: what keeps upstream itself from printing figures of the whole table; empty: nothing does.
     """
 
     tables: Mapping[str, Table]
     unscored: Collection[int]
     scores: Mapping[int, float] = field(default_factory=dict)
-    printed: bool = True
+    fault: str = ""
 
 
 def values_of(dataset: str, scores: Any, members: Mapping[str, Any]) -> dict[Key, Any]:
@@ -130,13 +111,15 @@ def figures(
     whole: Mapping[Key, Any] | None,
     rest: Mapping[Key, Any],
     rows: Rows,
-) -> list[Figure]:
-    """The figures of a task.
+) -> list[Metric]:
+    """The metrics of a task. In a collection `split` is the member, and `member:split` where it has one.
 
+    A count's highest value is the count of samples it is over, and where upstream counts all rotations of
+    a question as one, so does `n`.
     `whole` are the numbers over every row, failure texts scored like answers (None: there are none);
     `rest` those over the scored rows alone, and the same where every row is.
     """
-    shape = rest if whole is None else {**whole, **rest}
+    shape = rest if whole is None else whole
     emptied = {key for key in shape if key not in rest}
     found = []
     for key in shape:
@@ -147,7 +130,7 @@ def figures(
             or (family is MMT and _task_is_empty(key, rows))
         )
         value = None if spoilt else _number(rest[key])
-        told = whole.get(key) if whole is not None and rows.printed else None
+        told = whole.get(key) if whole is not None and not rows.fault else None
         upstream = _number(told)
         found.append(_figure(family, dataset, key, (value, upstream), rows))
     # Upstream takes splits out of a set: their order means nothing, so it is made the same every time.
@@ -160,7 +143,7 @@ def _figure(
     key: Key,
     values: tuple[float | None, float | None],
     rows: Rows,
-) -> Figure:
+) -> Metric:
     member, split, name = key
     value, upstream = values
     over = rows.tables[member].rows(family, split, name)
@@ -168,16 +151,17 @@ def _figure(
     n = len(set(scored))
     if not scored:
         value = None
-    if upstream is not None and not over:
+    if not over:
         upstream = None
-    return Figure(
+    return Metric(
         name=name,
         split=_split(member, split),
         value=value,
         scale=_scale(family, dataset, name, n),
         n=n,
-        upstream=upstream,
         bounds=_bounds(family, key, value, over, rows),
+        upstream_value=upstream,
+        upstream_reason="" if upstream is not None else rows.fault or _NOT_A_NUMBER,
     )
 
 
@@ -209,8 +193,8 @@ def _is_mean(family: Family, key: Key, rows: Rows) -> bool:
     member, _, name = key
     if family is MMT:
         return not is_task_average(rows.tables[member], name)
-    if family is YES_NO:
-        return name in _YES_NO_MEANS
+    if family in _SOME_MEANS:
+        return name in _SOME_MEANS[family]
     return family in CHOICES or family in {VQA, MTVQA}
 
 

@@ -18,12 +18,9 @@ _NO_OPTION = frozenset({None, "Z"})
 
 @dataclass(frozen=True, slots=True)
 class RowVerdict:
-    """Upstream's decision for one row: its score, and what it read out of the prediction.
+    """Upstream's decision for one row: its score, and what it read out of the prediction."""
 
-    The score is None where upstream has figures for the whole table only (captions).
-    """
-
-    score: float | None
+    score: float
     extracted: str | None
 
 
@@ -94,15 +91,17 @@ def mtvqa(recorder: Recorder, path: str, dataset: Any) -> Verdicts:
 
 
 def caption(recorder: Recorder, path: str, dataset: Any) -> Verdicts:
-    """The caption as upstream read it. Its figures are the corpus's; a row alone has no score."""
-    read = recorder.first_frame(path)
-    if read is None:
-        return {}
+    """Each caption's ROUGE-L, of which upstream's figure is the mean; BLEU and CIDEr are the corpus's."""
     if recorder.failed:
-        return _row_by_row(recorder, path, dataset, lambda _scores: None)
+        return _row_by_row(recorder, path, dataset, lambda _scores: recorder.share)
+    read = recorder.first_frame(path)
+    if read is None or recorder.hits is None:
+        return {}
     return {
-        row: RowVerdict(None, str(text))
-        for row, text in enumerate(read["prediction"])
+        row: RowVerdict(share, str(text))
+        for row, (share, text) in enumerate(
+            zip(recorder.hits, read["prediction"], strict=True)
+        )
         if row not in recorder.skipped
     }
 
@@ -118,6 +117,5 @@ def _row_by_row(recorder: Recorder, path: str, dataset: Any, score: Any) -> Verd
         single = read.iloc[[row]].reset_index(drop=True)
         alone = recorder.alone(row, single, lambda: dataset.evaluate(path))
         if alone is not None and row not in recorder.skipped:
-            value = score(alone)
-            found[row] = RowVerdict(None if value is None else float(value), text)
+            found[row] = RowVerdict(float(score(alone)), text)
     return found

@@ -102,7 +102,8 @@ def _tell(outlet: Outlet, scored: Scored, versions: dict[str, str]) -> None:
             "value": metric.value,
             "scale": list(metric.scale),
             "n": metric.n,
-            "upstream": metric.upstream,
+            "upstream": metric.upstream_value,
+            "upstream_reason": metric.upstream_reason,
             "bounds": metric.bounds and list(metric.bounds),
         }
         for metric in scored.metrics

@@ -15,10 +15,10 @@ from typing import Any
 
 from assay.domain.errors import ScorerError
 from assay.domain.sample import SampleState, UnscoredReason
-from assay.domain.score import Verdict
+from assay.domain.score import Metric, Verdict
 from assay.vlmevalkit import scoring_collections, scoring_submissions
 from assay.vlmevalkit.families import CIRCULAR, Family, family_of
-from assay.vlmevalkit.families_metrics import Figure, Rows, figures, values_of
+from assay.vlmevalkit.families_metrics import Rows, figures, values_of
 from assay.vlmevalkit.families_tables import Table
 from assay.vlmevalkit.families_verdicts import Verdicts
 from assay.vlmevalkit.scoring_recorder import FAILED_ANSWER, Recorder, record
@@ -60,7 +60,7 @@ class Scored:
     """What came of it: verdicts in dataset order, figures or why there are none, files to publish."""
 
     verdicts: list[Verdict]
-    metrics: list[Figure]
+    metrics: list[Metric]
     withheld: str
     files: list[Path]
 
@@ -256,7 +256,7 @@ def _values(task: ScoringTask, made: _Pass) -> Any:
 def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
     """The prediction table as upstream read it, whose cells name its splits and categories."""
     recorder, family = whole.recorder, whole.family
-    scores = {row: v.score for row, v in whole.verdicts.items() if v.score is not None}
+    scores = {row: verdict.score for row, verdict in whole.verdicts.items()}
     if family is CIRCULAR:
         # Upstream counts questions, not rotations: right where every rotation is.
         for group in family.groups(whole.table) if family.groups else ():
@@ -272,8 +272,18 @@ def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
         },
         unscored=unscored,
         scores=scores,
-        printed=whole.error is None and not recorder.errors,
+        fault=_fault(whole),
     )
+
+
+def _fault(whole: _Pass) -> str:
+    """What keeps upstream, left to itself, from printing figures of the whole table."""
+    errors = whole.recorder.errors
+    if errors:
+        row = min(errors)
+        sample = whole.table["index"].iloc[row]
+        return f"upstream's evaluate() fails at sample {sample}: {errors[row]}"
+    return f"upstream's evaluate() fails: {_said(whole.error)}" if whole.error else ""
 
 
 def _reasons(task: ScoringTask, whole: _Pass) -> dict[int, UnscoredReason]:

@@ -39,7 +39,7 @@ class Recorder:
         members: what `evaluate()` gave for each member of a collection.
         results: what the per-row function gave, by row.
         options: the option letter upstream read, by row (multiple choice).
-        hits: per-row scores as upstream's metric counts them (VQA), in file order.
+        hits: per-row scores as upstream's metric counts them (VQA, captions), in file order.
         frames: every table upstream loaded, by path, in order; upstream goes on changing them.
     """
 
@@ -63,6 +63,9 @@ class Recorder:
         """The last table read from a path that ends so; None: there is none."""
         found = [frame for where, frame in self.frames if where.endswith(ending)]
         return found[-1] if found else None
+
+    share: float = 0.0
+    """What that row counts in upstream's metric (captions)."""
 
     def row(self, label: Any) -> int:
         """The row in the prediction file that has `label` in the file that upstream works on."""
@@ -114,7 +117,10 @@ def install() -> None:
     from pandas.io.excel._openpyxl import (  # type: ignore[import-not-found]  # noqa: PLC0415
         OpenpyxlReader,
     )
-    from vlmeval.dataset import image_base  # noqa: PLC0415 - only behind the shim
+    from vlmeval.dataset import (  # noqa: PLC0415 - only behind the shim
+        image_base,
+        image_caption,
+    )
     from vlmeval.dataset.utils import multiple_choice, vqa_eval  # noqa: PLC0415
     from vlmeval.smp import file as files  # noqa: PLC0415
     from vlmeval.utils import mp_util  # noqa: PLC0415
@@ -139,6 +145,8 @@ def install() -> None:
         ),
     )
     _replace(vqa_eval.hit_calculate, _noting_hits(vqa_eval.hit_calculate))
+    captions = image_caption.COCO_Caption_Scorer
+    captions.__init__ = _noting_shares(captions.__init__)
     image_base.ImageBaseDataset.prepare_tsv = _prepare_tsv
     excel.read_string_table = read_string_table
     OpenpyxlReader.get_sheet_data = read_sheet(OpenpyxlReader.get_sheet_data)
@@ -346,3 +354,27 @@ def _noting_hits(original: Callable[..., Any]) -> Callable[..., Any]:
         return hits
 
     return hit_calculate
+
+
+def _noting_shares(original: Callable[..., None]) -> Callable[..., None]:
+    """Upstream's caption scorer, whose ROUGE-L is the mean of the captions' own."""
+
+    def __init__(self: Any, *args: Any) -> None:  # noqa: N807 - it stands for one
+        original(self, *args)
+        for scorer, method in self.scorers:
+            if method == "ROUGE_L":
+                scorer.compute_score = _noting_rouge(scorer.compute_score)
+
+    return __init__
+
+
+def _noting_rouge(original: Callable[..., Any]) -> Callable[..., Any]:
+    def compute_score(*args: Any) -> Any:
+        mean, shares = original(*args)
+        if _active.single is None:
+            _active.hits = [float(share) for share in shares]
+        else:
+            _active.share = float(shares[0])
+        return mean, shares
+
+    return compute_score
