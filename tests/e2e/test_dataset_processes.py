@@ -52,7 +52,7 @@ async def test_what_a_killed_process_held_is_taken_over(tmp_path):
         first.kill()
         assert isinstance(await _outcome(holding), UnavailableError)
         assert (await taking).sample_count == 3
-    assert server.requests[-1]["range"] == "bytes=800-"
+    assert server.requests[-1]["range"].startswith("bytes=800-")
 
 
 async def _outcome(task):

@@ -65,7 +65,12 @@ async def test_a_download_goes_on_where_the_server_went_silent(service, content)
         ref, _ = await ready(service, request("Mine", url=f"{server.url}/m.tsv"))
     assert ref.source_md5 == hashlib.md5(content).hexdigest()
     ranges = [seen.get("range") for seen in server.requests]
-    assert ranges == [None, "bytes=500-", "bytes=600-", "bytes=600-"]
+    assert [told.partition("-")[0] for told in ranges] == [
+        "bytes=0",
+        "bytes=500",
+        "bytes=600",
+        "bytes=600",
+    ]
 
 
 async def test_a_later_process_goes_on_where_an_earlier_one_gave_up(tmp_path, content):
@@ -76,7 +81,7 @@ async def test_a_later_process_goes_on_where_an_earlier_one_gave_up(tmp_path, co
             await ready(make_service(tmp_path / "cache")[0], wanted)
         server.faults.clear()
         await ready(make_service(tmp_path / "cache")[0], wanted)
-    assert server.requests[-1]["range"] == "bytes=700-"
+    assert server.requests[-1]["range"].startswith("bytes=700-")
 
 
 async def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(
@@ -129,7 +134,7 @@ async def test_the_wrong_bytes_are_refused_and_not_kept(tmp_path, service, conte
         with pytest.raises(DigestMismatchError, match="0" * 32):
             await ready(service, wanted)
     assert not (tmp_path / "cache" / "blobs").exists()
-    assert not list((tmp_path / "cache" / "partial").iterdir())
+    assert not list((tmp_path / "cache" / "partial").glob("*/*"))
 
 
 async def test_upstreams_address_is_reached_through_a_mirror(service, content):

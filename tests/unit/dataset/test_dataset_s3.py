@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from assay.dataset.sources.s3 import S3Fetcher
+from assay.dataset.sources.s3 import S3Addresses
 from assay.domain.errors import DatasetError, SourceUnavailableError
 from assay.process.configs import S3Config
 from support.dataset_process import mcq_rows, write_tsv
@@ -23,7 +23,7 @@ def over(server, cache):
     """A service whose S3 endpoint is `server`, read without credentials."""
     endpoint = server.url.removeprefix("http://")
     config = S3Config(endpoint=endpoint, secure=False, region="us-east-1")
-    return make_service(cache, s3=S3Fetcher(config).download)[0]
+    return make_service(cache, s3=S3Addresses(config).of)[0]
 
 
 async def test_an_object_is_fetched_and_prepared(tmp_path, content):
@@ -31,11 +31,11 @@ async def test_an_object_is_fetched_and_prepared(tmp_path, content):
         service = over(server, tmp_path / "cache")
         ref, _ = await ready(service, request("Mine", s3="s3://bucket/deep/m.tsv"))
     assert ref.source_md5 == hashlib.md5(content).hexdigest()
-    assert server.requests[-1]["target"].startswith("GET /bucket/deep/m.tsv ")
+    assert server.requests[-1]["target"].startswith("GET /bucket/deep/m.tsv")
 
 
 async def test_a_cut_is_mended_by_reading_on(tmp_path, content):
-    async with faulty_server(content, "", "cut:400") as server:
+    async with faulty_server(content, "cut:400") as server:
         service = over(server, tmp_path / "cache")
         ref, _ = await ready(service, request("Mine", s3="s3://bucket/m.tsv"))
     assert ref.source_md5 == hashlib.md5(content).hexdigest()
@@ -44,7 +44,7 @@ async def test_a_cut_is_mended_by_reading_on(tmp_path, content):
 async def test_a_missing_object_says_so(tmp_path, content):
     async with faulty_server(content, "status:404") as server:
         service = over(server, tmp_path / "cache")
-        with pytest.raises(DatasetError, match=r"s3://bucket/m\.tsv .*NoSuchKey"):
+        with pytest.raises(DatasetError, match=r"s3://bucket/m\.tsv: .*answered 404"):
             await ready(service, request("Mine", s3="s3://bucket/m.tsv"))
 
 

@@ -16,13 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from assay.dataset.sources import local
 from assay.dataset.sources.digests import Digests, check, hash_file
-from assay.dataset.sources.limits import Patience, Progress
+from assay.dataset.sources.limits import Patience
 from assay.dataset.sources.resolve import (
     HttpAddress,
     LocalFile,
     Location,
     S3Object,
     request_digest,
+    request_of,
 )
 from assay.domain.errors import CorruptError, DatasetError, NotFoundError
 from assay.domain.prepared import PrepareStage, StageProgress
@@ -31,8 +32,8 @@ from assay.store.objects import ObjectStore
 
 Tell = Callable[[StageProgress], None]
 
-S3Download = Callable[[str, S3Object, Path, Progress], Digests]
-"""`S3Fetcher.download` of a configured endpoint; blocks."""
+S3Address = Callable[[str, S3Object], str]
+"""`S3Addresses.of` a configured endpoint; blocks."""
 
 _WRONG_DOWNLOAD = (
     "the address serves another file: name a right one in `dataset_sources` or `mirrors`, or the"
@@ -56,7 +57,7 @@ class SourceFetcher:
         store: ObjectStore,
         *,
         partial: Path,
-        s3: S3Download | None,
+        s3: S3Address | None,
         patience: Patience | None = None,
     ) -> None:
         self._store = store
@@ -88,28 +89,44 @@ class SourceFetcher:
             found = await asyncio.to_thread(self._blob, recorded, tell)
             if found is not None:
                 return found
-        target = self._partial / hashlib.sha256(str(location).encode()).hexdigest()
-        digests = await self._download(name, location, target, tell)
-        return await asyncio.to_thread(self._keep, name, location, target, digests)
+        place = hashlib.sha256(str(location).encode()).hexdigest()
+        target = self._partial / name / place
+        await self._download(name, location, target, tell)
+        return await asyncio.to_thread(self._keep, name, location, target, tell)
 
     async def _download(
         self, name: str, location: HttpAddress | S3Object, target: Path, tell: Tell
-    ) -> Digests:
+    ) -> None:
         def progress(done: int, total: int) -> None:
             tell(StageProgress(PrepareStage.FETCHING, done, total))
 
         progress(0, 0)
-        if isinstance(location, HttpAddress):
-            # A prepared dataset is found without it, and it takes 0.2 s to import.
-            from assay.dataset.sources import http  # noqa: PLC0415
+        # A prepared dataset is found without it, and it takes 0.2 s to import.
+        from assay.dataset.sources import http  # noqa: PLC0415
 
-            return await http.download(name, location, target, progress, self._patience)
+        url = (
+            location.url
+            if isinstance(location, HttpAddress)
+            else await asyncio.to_thread(self._signed, name, location)
+        )
+        expected = location.expected
+        await http.download(
+            name,
+            url,
+            target,
+            progress,
+            self._patience,
+            shown=str(location),
+            proven=bool(expected.md5 or expected.sha256),
+        )
+
+    def _signed(self, name: str, location: S3Object) -> str:
         if self._s3 is None:
             raise DatasetError(
                 f"cannot fetch dataset {name} from {location}: no S3 endpoint is configured",
                 cure="set AWS_ENDPOINT_URL (and the credentials), or use `url` or `path`",
             )
-        return await asyncio.to_thread(self._s3, name, location, target, progress)
+        return self._s3(name, location)
 
     def _local(self, name: str, location: LocalFile, tell: Tell) -> RawSource:
         before = local.fingerprint(name, location.path)
@@ -130,8 +147,14 @@ class SourceFetcher:
         return RawSource(digests, location.path)
 
     def _keep(
-        self, name: str, location: Location, target: Path, digests: Digests
+        self, name: str, location: Location, target: Path, tell: Tell
     ) -> RawSource:
+        size = target.stat().st_size
+
+        def progress(done: int) -> None:
+            tell(StageProgress(PrepareStage.VERIFYING, done, size))
+
+        digests = hash_file(target, progress)
         try:
             check(name, str(location), digests, location.expected, _WRONG_DOWNLOAD)
         except DatasetError:
@@ -181,6 +204,7 @@ class SourceFetcher:
     def _record(self, name: str, location: Location, digests: Digests) -> None:
         record: dict[str, object] = {
             "source": str(location),
+            "request": request_of(location),
             "digests": asdict(digests),
         }
         if isinstance(location, LocalFile):

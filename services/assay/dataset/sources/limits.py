@@ -26,6 +26,9 @@ class Patience:
         total: for the whole file.
         attempts: in a row that bring nothing; then it is given up.
         pause: the first wait between attempts; doubles up to 32 times this.
+        longest_pause: the longest wait that a server's Retry-After may ask for.
+        connections: at a time, where the server gives ranges.
+        piece: bytes of the first range, which small files fit in, and least bytes of the others.
     """
 
     connect: float = 15.0
@@ -33,6 +36,9 @@ class Patience:
     total: float = 12 * 3600.0
     attempts: int = 5
     pause: float = 0.5
+    longest_pause: float = 60.0
+    connections: int = 4
+    piece: int = 8 * 1024 * 1024
 
 
 def check_room(name: str, missing: int, folder: Path) -> None:

@@ -169,14 +169,17 @@ def mirrored(url: str, mirrors: Mapping[str, str]) -> str:
     return url
 
 
-def request_digest(location: Location) -> str:
-    """Names what was asked for, so that a later run finds what it led to. Mirrors do not count."""
+def request_of(location: Location) -> dict[str, str | None]:
+    """What was asked for, as it is recorded beside what it led to. Mirrors do not count."""
     where = location.named if isinstance(location, HttpAddress) else str(location)
-    return canonical_digest(
-        {
-            "kind": type(location).__name__,
-            "where": where,
-            "md5": location.expected.md5,
-            "sha256": location.expected.sha256,
-        }
-    )
+    return {
+        "kind": type(location).__name__,
+        "where": where,
+        "md5": location.expected.md5,
+        "sha256": location.expected.sha256,
+    }
+
+
+def request_digest(location: Location) -> str:
+    """Names what was asked for, so that a later run finds what it led to."""
+    return canonical_digest(request_of(location))

@@ -1,36 +1,26 @@
-"""Downloads a raw file from S3. The client blocks: callers run this in a thread of their own."""
+"""Where an object of an S3 endpoint can be read over HTTP: `http.py` then downloads it as any file."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import timedelta
 
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
 from pydantic import SecretStr
 
-from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
-from assay.dataset.sources.limits import Progress, check_room
 from assay.dataset.sources.resolve import S3Object
 from assay.domain.errors import DatasetError, SourceUnavailableError
 from assay.process.configs import S3Config
 
 _CONNECT_SECONDS = 15.0
 _READ_SECONDS = 30.0
-_ATTEMPTS = 5
-_PERMANENT = frozenset(
-    {
-        "NoSuchKey",
-        "NoSuchBucket",
-        "AccessDenied",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-    }
-)
+_VALID = timedelta(days=1)
+"""How long an address can be read: longer than a download may take."""
 
 
-class S3Fetcher:
-    """Reads objects of one endpoint."""
+class S3Addresses:
+    """Signs addresses of one endpoint's objects; they hold no secret, but whoever has one can read."""
 
     def __init__(self, config: S3Config) -> None:
         self._endpoint = config.endpoint
@@ -48,72 +38,26 @@ class S3Fetcher:
             http_client=pool,
         )
 
-    def download(
-        self,
-        name: str,
-        source: S3Object,
-        target: Path,
-        progress: Progress,
-    ) -> Digests:
-        """Brings the object to `target`; a cut is mended by ranged reads. Blocks.
+    def of(self, name: str, source: S3Object) -> str:
+        """The address of one object. Blocks: of an unnamed region the endpoint is asked.
 
         Raises:
-            SourceUnavailableError: the endpoint does not answer, or cuts every attempt.
-            DatasetError: there is no such object, or it may not be read.
-            StoreFullError: it does not fit.
+            SourceUnavailableError: the endpoint does not answer.
+            DatasetError: it will not, or what is named cannot be an object.
         """
         attempted = f"cannot fetch dataset {name} from {source} ({self._endpoint})"
         try:
-            size, etag = self._look(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            check_room(name, size, target.parent)
-            return self._read(source, target, size, etag, progress)
-        except S3Error as error:
-            if error.code in _PERMANENT:
-                raise DatasetError(
-                    f"{attempted}: {error.code}",
-                    cure="mend the address or the credentials of the S3 endpoint",
-                ) from error
-            raise SourceUnavailableError(f"{attempted}: {error.code}") from error
+            return self._client.presigned_get_object(
+                source.bucket, source.key, expires=_VALID
+            )
+        except (S3Error, ValueError) as error:
+            why = error.code if isinstance(error, S3Error) else error
+            raise DatasetError(
+                f"{attempted}: {why}",
+                cure="mend the address or the credentials of the S3 endpoint",
+            ) from error
         except (MinioException, urllib3.exceptions.HTTPError) as error:
             raise SourceUnavailableError(f"{attempted}: {error}") from error
-
-    def _look(self, source: S3Object) -> tuple[int, str]:
-        found = self._client.stat_object(source.bucket, source.key)
-        return int(found.size or 0), str(found.etag or "")
-
-    def _read(
-        self,
-        source: S3Object,
-        target: Path,
-        size: int,
-        etag: str,
-        progress: Progress,
-    ) -> Digests:
-        hasher = Hasher()
-        with target.open("wb") as stream:
-            fruitless = 0
-            while hasher.size < size:
-                before = hasher.size
-                response = self._client.get_object(
-                    source.bucket,
-                    source.key,
-                    offset=before,
-                    request_headers={"If-Match": etag},
-                )
-                try:
-                    for data in response.stream(CHUNK_BYTES):
-                        stream.write(data)
-                        hasher.update(data)
-                        progress(hasher.size, size)
-                except urllib3.exceptions.HTTPError:
-                    fruitless = 0 if hasher.size > before else fruitless + 1
-                    if fruitless >= _ATTEMPTS:
-                        raise
-                finally:
-                    response.close()
-                    response.release_conn()
-        return hasher.digests()
 
 
 def _plain(secret: SecretStr | None) -> str | None:
