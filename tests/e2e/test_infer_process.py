@@ -83,7 +83,9 @@ async def test_it_exits_0_when_the_queue_is_closed(tmp_path: Path) -> None:
     assert "sk-not-for-logs" not in log.read_text()
 
 
-async def test_sigterm_drains_the_worker(tmp_path: Path) -> None:
+async def test_sigterm_drains_the_worker_and_its_exit_code_asks_for_another(
+    tmp_path: Path,
+) -> None:
     work = Work.of(200)
     async with (
         chat_endpoint() as endpoint,
@@ -92,7 +94,7 @@ async def test_sigterm_drains_the_worker(tmp_path: Path) -> None:
         endpoint.delay = 0.3
         await work.until(lambda: endpoint.in_flight == 4)
         process.child.send_signal(signal.SIGTERM)
-        assert await process.exit_code() == ExitCode.OK
+        assert await process.exit_code() == ExitCode.RETRY
     assert endpoint.asked.total() == len(work.committed)
     assert work.leased == {}
 
@@ -130,7 +132,7 @@ async def test_describe_says_what_it_does_and_drain_ends_it(tmp_path: Path) -> N
         assert view.in_flight_count == 4
         assert not view.draining
         assert (await stub.Drain(worker_pb2.DrainRequest(), timeout=10)).draining
-        assert await process.exit_code() == ExitCode.OK
+        assert await process.exit_code() == ExitCode.RETRY
     assert endpoint.asked.total() == len(work.committed)
 
 

@@ -93,6 +93,9 @@ class PlainProgress(Progress):
             self._look(task, now)
 
     def _look(self, task: TaskSnapshot, now: float) -> None:
+        if task.state is TaskState.WAITING:
+            # Its dataset is not open yet: answers that are there already would look new later.
+            return
         done = done_of(task.counts)
         pace = self._paces.setdefault(task.id, Pace())
         pace.saw(now, done)
@@ -101,8 +104,6 @@ class PlainProgress(Progress):
         changed = task.state not in told
         said_at, said = self._said.get(task.id, (now, 0))
         self._said.setdefault(task.id, (now, 0))
-        if task.state is TaskState.WAITING:
-            return
         due = now - said_at >= _PLAIN_SECONDS and done != said
         if changed or due:
             if task.state is TaskState.INFERRING and changed:

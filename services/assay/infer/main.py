@@ -1,8 +1,8 @@
 """`python -m assay.infer.main --config-fd N`: asks one model about the samples of one queue.
 
-Exit codes: OK when the queue is closed and nothing is held, or after a drain (SIGTERM, SIGINT,
-WorkerService.Drain); RETRY when the aggregator stayed away or pictures could not be read; BAD_CONFIG and
-FAILED where starting again would change nothing.
+Exit codes: OK when the queue is closed for good; RETRY when the worker goes and its work does not (a drain by
+SIGTERM, SIGINT, WorkerService.Drain or the aggregator; the aggregator stayed away; pictures could not be read);
+BAD_CONFIG and FAILED where starting again would change nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _log = structlog.get_logger(__name__)
 _STOP_SECONDS = 1.0
 
 
-async def infer(config: InferConfig, model: Model) -> None:
-    """Serves WorkerService and works until there is nothing left to do.
+async def infer(config: InferConfig, model: Model) -> ExitCode:
+    """Serves WorkerService and works until there is nothing left to do, or it is told to go.
 
     Raises:
         TransientError: the worker must go, its work must not.
@@ -78,6 +78,7 @@ async def infer(config: InferConfig, model: Model) -> None:
         finally:
             await engine.close()
             await server.stop(_STOP_SECONDS)
+        return ExitCode.OK if loop.finished else ExitCode.RETRY
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     _allow_many_connections()
     try:
-        uvloop.run(infer(config, model))
+        return uvloop.run(infer(config, model))
     except TransientError as error:
         _log.error("the worker goes, its work stays", error=str(error))
         return ExitCode.RETRY
@@ -106,7 +107,6 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         _log.exception("the worker failed")
         return ExitCode.FAILED
-    return ExitCode.OK
 
 
 def _model_of(config: InferConfig) -> Model:

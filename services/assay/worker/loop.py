@@ -125,6 +125,11 @@ class WorkerLoop:
             draining=self._draining,
         )
 
+    @property
+    def finished(self) -> bool:
+        """Whether the queue is closed for good, so that no other worker is needed in this one's place."""
+        return self._state is QueueState.CLOSED
+
     async def run(self) -> None:
         """Works until the queue is closed and nothing is held, or until drained.
 

@@ -45,6 +45,21 @@ def test_plain_lines_come_when_a_state_changes_and_not_with_every_count(capsys):
     assert lines == ["m/d: inferring, 0/9", "m/d: complete, 9/9, 2 failed"]
 
 
+def test_answers_of_an_earlier_start_are_no_pace(capsys, monkeypatch):
+    clock = iter(range(100, 200, 10))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    lines = _plain(
+        capsys,
+        snapshot(task("WAITING")),
+        snapshot(task("INFERRING", total=900, predicted=600, pending=300)),
+        snapshot(task("INFERRING", total=900, predicted=620, pending=280)),
+    )
+    assert lines == [
+        "m/d: inferring, 600/900",
+        "m/d: inferring, 620/900, 2.0/s, 2 min 20 s left",
+    ]
+
+
 def test_stages_of_a_dataset_are_said_as_they_begin(capsys):
     listener = PlainProgress()
     for done in range(3):
