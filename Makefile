@@ -87,6 +87,7 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requireme
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/example.in -o requirements/example.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/peer.in -o requirements/peer.txt
+	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/worker.in -o requirements/worker.txt
 	@$(COMPILE) --no-deps requirements/vlmeval.in -o requirements/vlmeval.txt
 
 $(UV):
