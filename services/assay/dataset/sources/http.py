@@ -307,18 +307,27 @@ class _Download:
             await self._stream(response, span)
 
     async def _stream(self, response: aiohttp.ClientResponse, span: Span) -> None:
-        async for data in response.content.iter_chunked(_CHUNK_BYTES):
-            if span.start + span.done == 0 and is_page(data):
-                raise web_page(self._name, self._shown)
-            wanted = data if span.missing is None else data[: span.missing]
-            await asyncio.to_thread(self._part.take, span, wanted)
-            self._tell()
-            if span.missing == 0:
-                return
+        try:
+            async for data in response.content.iter_chunked(_CHUNK_BYTES):
+                await self._take(data, span)
+                if span.missing == 0:
+                    return
+        except (aiohttp.ClientError, ConnectionError):
+            # What came before the cut stands in the client's buffer, which its own reads deny.
+            await self._take(response.content._read_nowait(-1), span)  # noqa: SLF001
+            raise
         if span.missing:
             raise CutError(
                 f"the server announced {span.done + span.missing} bytes and sent {span.done}"
             )
+
+    async def _take(self, data: bytes, span: Span) -> None:
+        if span.start + span.done == 0 and is_page(data):
+            raise web_page(self._name, self._shown)
+        wanted = data if span.missing is None else data[: span.missing]
+        if wanted:
+            await asyncio.to_thread(self._part.take, span, wanted)
+            self._tell()
 
     @asynccontextmanager
     async def _answered(
@@ -341,6 +350,9 @@ class _Download:
             raise DatasetError(
                 f"{attempted}: it is, or leads to, no http(s) address", cure="mend it"
             ) from error
+        except aiohttp.ClientResponseError as error:
+            # Its text quotes what the server sent.
+            raise CutError("the server's answer is no proper HTTP") from error
         except TimeoutError as error:
             raise CutError("the server went silent") from error
         except aiohttp.ClientPayloadError as error:

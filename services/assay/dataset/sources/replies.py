@@ -26,7 +26,7 @@ TRY_AGAIN = frozenset(
 TLS_CURE = "mend the server's certificate, or name a `mirrors` address with a valid one"
 _LOGIN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
-_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _ERROR_BYTES = 4096
 
