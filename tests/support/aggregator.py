@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from assay.aggregator.desk import ScoreDesk, WorkDesk
 from assay.aggregator.means import Means
 from assay.aggregator.runbook import RunBook
-from assay.aggregator.service import AggregatorService
+from assay.aggregator.runs import Runs
 from assay.aggregator.servicer import registrations
 from assay.domain.completion import Completion, Failure
 from assay.domain.run import Dataset, Endpoint, Model, Run
@@ -198,8 +198,8 @@ async def served(
     lock = FlockLock(folder.run_dir / ".assay/aggregator.lock", this_process())
     lock.acquire()
     executor = ThreadPoolExecutor(4, thread_name_prefix="store")
-    means = Means(
-        run_id=RUN,
+    means = partial(
+        Means,
         store=wrap(folder.store()),
         leadership=lock,
         executor=executor,
@@ -207,19 +207,16 @@ async def served(
         spool=_spool(folder),
         **{"lease_seconds": 30.0, **changes},
     )
-    book = RunBook(means)
-    await book.restore()
-    services = registrations(AggregatorService(book), WorkDesk(book), ScoreDesk(book))
+    runs = Runs(lambda run_id: means(run_id=run_id), only=RUN)
+    book = (await runs.restore()).book
     server = await serve(
-        services, listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
+        registrations(runs), listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
     )
     try:
         async with open_channel(server.address, TOKEN) as channel:
             yield Served(channel, server.address, book)
     finally:
-        book.stopping = True
-        book.changes.note()
-        await book.stop_writers()
+        await runs.stop()
         await server.stop(0)
         executor.shutdown()
         lock.release()

@@ -7,16 +7,15 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import structlog
 import uvloop
 
-from assay.aggregator.desk import ScoreDesk, WorkDesk
 from assay.aggregator.means import Means
-from assay.aggregator.runbook import RunBook
-from assay.aggregator.service import AggregatorService
+from assay.aggregator.runs import Runs
 from assay.aggregator.servicer import registrations
 from assay.domain.errors import (
     AssayError,
@@ -69,15 +68,15 @@ def file_claim(config: AggregatorConfig) -> Leadership:
     return FlockLock(path, this_process())
 
 
-async def _renewing(leadership: Leadership, book: RunBook) -> None:
+async def _renewing(leadership: Leadership, executor: Executor, runs: Runs) -> None:
     """Prolongs the claim for as long as this process serves."""
+    loop = asyncio.get_running_loop()
     while leadership.renew_seconds is not None:
         await asyncio.sleep(leadership.renew_seconds)
         try:
-            await book.means.block(leadership.renew)
+            await loop.run_in_executor(executor, leadership.renew)
         except NotLeaderError as error:
-            if not book.lost.done():
-                book.lost.set_result(error)
+            runs.lose(error)
             return
         except AssayError as error:
             # The deadline stands: a later renewal may still come in time.
@@ -88,8 +87,8 @@ async def _serve(
     config: AggregatorConfig, store: ObjectStore, leadership: Leadership
 ) -> ExitCode:
     executor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
-    means = Means(
-        run_id=config.run_id,
+    means = partial(
+        Means,
         store=store,
         leadership=leadership,
         executor=executor,
@@ -97,12 +96,11 @@ async def _serve(
         spool=_empty_spool(config),
         lease_seconds=config.lease_seconds,
     )
-    book = RunBook(means)
-    renewing = asyncio.create_task(_renewing(leadership, book))
-    await book.restore()
-    service = AggregatorService(book)
+    runs = Runs(lambda run_id: means(run_id=run_id), only=config.run_id)
+    renewing = asyncio.create_task(_renewing(leadership, executor, runs))
+    await runs.restore()
     server = await serve(
-        registrations(service, WorkDesk(book), ScoreDesk(book)),
+        registrations(runs),
         listen=config.listen,
         authenticator=SharedToken(config.token.get_secret_value()),
     )
@@ -111,21 +109,19 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     announce_ready(config, server.address)
-    _log.info("serving", address=server.address, epoch=book.epoch.number)
-    book.lost.add_done_callback(lambda _: stop.set())
+    _log.info("serving", address=server.address)
+    runs.lost.add_done_callback(lambda _: stop.set())
     await stop.wait()
-    book.stopping = True
-    book.changes.note()
     try:
         async with asyncio.timeout(config.stop_grace):
-            await book.stop_writers()
+            await runs.stop()
     except TimeoutError:
         # Nothing of it was acknowledged: its senders have it and send it again.
         _log.warning("the store did not take what was on its way")
     await server.stop(config.stop_grace)
     renewing.cancel()
-    if book.lost.done():
-        raise book.lost.result()
+    if runs.lost.done():
+        raise runs.lost.result()
     return ExitCode.OK
 
 

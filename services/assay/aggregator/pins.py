@@ -76,3 +76,15 @@ def dataset_changed(task_id: TaskId, present: str, other: str) -> ConflictError:
 
 def _key(means: Means, task_id: TaskId) -> str:
     return keys.task(means.run_id, task_id, "task.json")
+
+
+def task_ids(pinned: PinnedSpec | None) -> list[TaskId]:
+    """The tasks of a run: every model on every dataset; none before it is accepted."""
+    if pinned is None:
+        return []
+    run = pinned.run
+    return [
+        TaskId(model.key, dataset.name)
+        for model in run.models
+        for dataset in run.datasets
+    ]

@@ -21,7 +21,7 @@ from assay.aggregator.ledger import Ledger, Place
 from assay.aggregator.means import Means
 from assay.aggregator.progress import queue_snapshot, run_state, task_snapshot
 from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
-from assay.aggregator.tasks import OpenTask, Task
+from assay.aggregator.tasks import OpenTask, Task, limited_too_far
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
 from assay.domain.identity import spec_digest, task_digest
 from assay.domain.lease import QueueState
@@ -292,6 +292,9 @@ class RunBook:
         prepared = await means.block(
             PreparedDataset.open, means.store, task.id.dataset, digest
         )
+        task.failure = limited_too_far(prepared.manifest, run)
+        if task.failure:
+            return
         await means.block(pins.pin_dataset, means, task.id, digest)
         total = min(len(prepared.sample_ids), run.limit or len(prepared.sample_ids))
         barred = dict.fromkeys(prepared.invalid, UnscoredReason.PICTURE_INVALID)
@@ -309,9 +312,10 @@ class RunBook:
         task.opened = OpenTask(prepared, identity, ledger, committer)
 
     async def _enter(self, task: Task) -> None:
-        """Finds a task's score, or hands its open samples out."""
+        """Finds a task's score, or hands its open samples out; leaves a task that cannot be opened."""
         opened, means = task.opened, self.means
-        assert opened is not None
+        if opened is None:
+            return
         score = await means.block(
             scores.find, means.store, means.run_id, task.id, task.fingerprint
         )
@@ -375,7 +379,7 @@ class RunBook:
             _log.info("score outdated: an answer came late", task=str(task.id))
 
     async def _begin_epoch(self, *, retry: bool) -> None:
-        means, tasks = self.means, list(_task_ids(self._pinned))
+        means, tasks = self.means, list(pins.task_ids(self._pinned))
         self.epoch = await means.block(
             lambda: begin_epoch(
                 means.store,
@@ -390,17 +394,6 @@ class RunBook:
 
     def _add_tasks(self, run: Run) -> None:
         models = {model.key: model for model in run.models}
-        for task_id in _task_ids(self._pinned):
+        for task_id in pins.task_ids(self._pinned):
             self.tasks[task_id] = Task(task_id, run, models[task_id.model])
         self.boards = {model.key: EndpointBoard() for model in run.models}
-
-
-def _task_ids(pinned: PinnedSpec | None) -> list[TaskId]:
-    if pinned is None:
-        return []
-    run = pinned.run
-    return [
-        TaskId(model.key, dataset.name)
-        for model in run.models
-        for dataset in run.datasets
-    ]

@@ -16,7 +16,7 @@ from assay.aggregator.pins import dataset_changed
 from assay.aggregator.progress import run_state
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.tasks import Task
-from assay.domain.errors import ConflictError, NotFoundError
+from assay.domain.errors import ConflictError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunReport, RunState
 from assay.domain.snapshot import RunSnapshot
@@ -39,30 +39,13 @@ class AggregatorService:
         # Serialises what changes the run as a whole; calls about samples do not take it.
         self._lock = asyncio.Lock()
 
-    def check(self, run_id: str) -> None:
-        """Sees that a call is about the run that is open here.
-
-        Raises:
-            NotFoundError: it is not.
-        """
-        self._check_name(run_id)
-        _ = self._book.pinned
-
-    def _check_name(self, run_id: str) -> None:
-        if run_id != self._book.means.run_id:
-            raise NotFoundError(
-                f"cannot find run {run_id}: this aggregator serves {self._book.means.run_id}"
-            )
-
     async def open(self, run_id: str, spec_json: bytes) -> RunSnapshot:
         """Accepts the run, or recognises it.
 
         Raises:
             ConflictError: it is here with another spec.
             ConfigError: the spec cannot be read.
-            NotFoundError: this aggregator serves another run.
         """
-        self._check_name(run_id)
         book, run = self._book, decode_run(spec_json)
         digest = spec_digest(run)
         async with self._lock:
@@ -100,7 +83,6 @@ class AggregatorService:
     async def _attach(self, task: Task, digest: str) -> None:
         if task.opened is None:
             await self._book.attach(task, digest)
-            task.failure = ""
             return
         present = task.opened.prepared.manifest.digest
         if present != digest:

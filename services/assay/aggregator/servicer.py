@@ -7,9 +7,8 @@ from typing import Any
 
 import grpc
 
-from assay.aggregator.desk import ScoreDesk, WorkDesk
+from assay.aggregator.runs import Runs, ServedRun
 from assay.aggregator.scoring import ScoringSession
-from assay.aggregator.service import AggregatorService
 from assay.domain.errors import LeaseLostError, PermanentError
 from assay.domain.lease import EndpointCondition
 from assay.rpc.convert import completion_from_proto, task_id_from_proto
@@ -42,65 +41,64 @@ _WATCH_SECONDS = 0.2
 class RunServicer(run_pb2_grpc.RunServiceServicer):
     """RunService of one aggregator."""
 
-    def __init__(self, service: AggregatorService) -> None:
-        self._service = service
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def Open(self, request: run_pb2.OpenRequest, context: Any) -> run_pb2.RunView:
         return snapshot_to_proto(
-            await self._service.open(request.run_id, request.spec_json)
+            await self._runs.open(request.run_id, request.spec_json)
         )
 
     async def AttachDataset(
         self, request: run_pb2.AttachDatasetRequest, context: Any
     ) -> run_pb2.RunView:
-        self._service.check(request.run_id)
+        service = (await self._runs.get(request.run_id)).service
         models = list(request.models)
         if request.WhichOneof("outcome") == "failure":
             text = request.failure.message or request.failure.reason
-            view = await self._service.fail_dataset(request.dataset, models, text)
+            view = await service.fail_dataset(request.dataset, models, text)
         else:
-            view = await self._service.attach_dataset(
+            view = await service.attach_dataset(
                 request.dataset, models, request.prepared_digest
             )
         return snapshot_to_proto(view)
 
     async def Get(self, request: run_pb2.GetRequest, context: Any) -> run_pb2.RunView:
-        self._service.check(request.run_id)
-        return snapshot_to_proto(self._service.snapshot())
+        served = await self._runs.get(request.run_id)
+        return snapshot_to_proto(served.service.snapshot())
 
     async def Watch(
         self, request: run_pb2.WatchRequest, context: Any
     ) -> AsyncIterator[run_pb2.RunView]:
-        self._service.check(request.run_id)
+        served = await self._runs.get(request.run_id)
         interval = request.min_interval_seconds or _WATCH_SECONDS
-        async for snapshot in self._service.watch(interval):
+        async for snapshot in served.service.watch(interval):
             yield snapshot_to_proto(snapshot)
 
     async def Retry(
         self, request: run_pb2.RetryRequest, context: Any
     ) -> run_pb2.RunView:
-        self._service.check(request.run_id)
-        return snapshot_to_proto(await self._service.retry())
+        served = await self._runs.get(request.run_id)
+        return snapshot_to_proto(await served.service.retry())
 
     async def Finish(
         self, request: run_pb2.FinishRequest, context: Any
     ) -> run_pb2.RunView:
-        self._service.check(request.run_id)
-        return snapshot_to_proto(await self._service.finish(request.failure))
+        served = await self._runs.get(request.run_id)
+        return snapshot_to_proto(await served.service.finish(request.failure))
 
 
 class WorkServicer(work_pb2_grpc.WorkServiceServicer):
     """WorkService of one aggregator."""
 
-    def __init__(self, service: AggregatorService, desk: WorkDesk) -> None:
-        self._service = service
-        self._desk = desk
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def Lease(
         self, request: work_pb2.LeaseRequest, context: Any
     ) -> work_pb2.LeaseResponse:
-        self._service.check(request.run_id)
-        grant = await self._desk.lease(
+        desk = (await self._runs.get(request.run_id)).work
+        grant = await desk.lease(
             request.queue, request.worker_id, request.capacity, request.wait_seconds
         )
         return grant_to_proto(grant)
@@ -108,22 +106,20 @@ class WorkServicer(work_pb2_grpc.WorkServiceServicer):
     async def Extend(
         self, request: work_pb2.ExtendRequest, context: Any
     ) -> work_pb2.ExtendResponse:
-        self._service.check(request.run_id)
+        desk = (await self._runs.get(request.run_id)).work
         endpoint: EndpointCondition | None = None
         if request.HasField("endpoint"):
             endpoint = endpoint_from_proto(request.endpoint)
         held = [held_from_proto(each) for each in request.held]
-        grant = await self._desk.extend(
-            request.queue, request.worker_id, held, endpoint
-        )
+        grant = await desk.extend(request.queue, request.worker_id, held, endpoint)
         return extension_to_proto(grant)
 
     async def Commit(
         self, request: work_pb2.CommitRequest, context: Any
     ) -> work_pb2.CommitResponse:
-        self._service.check(request.run_id)
+        desk = (await self._runs.get(request.run_id)).work
         completions = [completion_from_proto(each) for each in request.completions]
-        outcomes = await self._desk.commit(
+        outcomes = await desk.commit(
             task_id_from_proto(request.task), request.worker_id, completions
         )
         return outcomes_to_proto(outcomes)
@@ -131,17 +127,16 @@ class WorkServicer(work_pb2_grpc.WorkServiceServicer):
     async def Release(
         self, request: work_pb2.ReleaseRequest, context: Any
     ) -> work_pb2.ReleaseResponse:
-        self._service.check(request.run_id)
-        await self._desk.release(request.worker_id, list(request.lease_ids))
+        desk = (await self._runs.get(request.run_id)).work
+        await desk.release(request.worker_id, list(request.lease_ids))
         return work_pb2.ReleaseResponse()
 
 
 class ScoreServicer(score_pb2_grpc.ScoreServiceServicer):
     """ScoreService of one aggregator."""
 
-    def __init__(self, service: AggregatorService, desk: ScoreDesk) -> None:
-        self._service = service
-        self._desk = desk
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     async def Score(
         self, request_iterator: AsyncIterator[score_pb2.ScoreRequest], context: Any
@@ -149,36 +144,35 @@ class ScoreServicer(score_pb2_grpc.ScoreServiceServicer):
         claim = await anext(request_iterator)
         if claim.WhichOneof("step") != "claim":
             raise PermanentError("cannot score: a stream begins with a claim")
-        self._service.check(claim.claim.run_id)
-        session = self._desk.claim(task_id_from_proto(claim.claim.task))
+        served = await self._runs.get(claim.claim.run_id)
+        session = served.scoring.claim(task_id_from_proto(claim.claim.task))
         try:
             async for response in _input(session):
                 yield response
-            yield await self._taken(session, request_iterator)
+            yield await _taken(served, session, request_iterator)
         finally:
-            await self._desk.unclaim(session)
+            await served.scoring.unclaim(session)
 
-    async def _taken(
-        self,
-        session: ScoringSession,
-        requests: AsyncIterator[score_pb2.ScoreRequest],
-    ) -> score_pb2.ScoreResponse:
-        """Takes in files until the result, or the failure, that ends the stream."""
-        async for request in requests:
-            if session.lost.is_set():
-                break
-            match request.WhichOneof("step"):
-                case "file_chunk":
-                    await session.receive(
-                        request.file_chunk.path, request.file_chunk.data
-                    )
-                case "result":
-                    outcome = outcome_from_proto(request.result)
-                    return _stored(await self._desk.scored(session, outcome))
-                case "failure":
-                    self._desk.failed(session, request.failure.message)
-                    return _stored("")
-        raise LeaseLostError(f"the claim on {session.task.id} has ended")
+
+async def _taken(
+    served: ServedRun,
+    session: ScoringSession,
+    requests: AsyncIterator[score_pb2.ScoreRequest],
+) -> score_pb2.ScoreResponse:
+    """Takes in files until the result, or the failure, that ends the stream."""
+    async for request in requests:
+        if session.lost.is_set():
+            break
+        match request.WhichOneof("step"):
+            case "file_chunk":
+                await session.receive(request.file_chunk.path, request.file_chunk.data)
+            case "result":
+                outcome = outcome_from_proto(request.result)
+                return _stored(await served.scoring.scored(session, outcome))
+            case "failure":
+                served.scoring.failed(session, request.failure.message)
+                return _stored("")
+    raise LeaseLostError(f"the claim on {session.task.id} has ended")
 
 
 async def _input(session: ScoringSession) -> AsyncIterator[score_pb2.ScoreResponse]:
@@ -198,13 +192,11 @@ def _stored(digest: str) -> score_pb2.ScoreResponse:
     return score_pb2.ScoreResponse(stored=score_pb2.ScoreStored(score_digest=digest))
 
 
-def registrations(
-    service: AggregatorService, work: WorkDesk, scoring: ScoreDesk
-) -> list[Registration]:
+def registrations(runs: Runs) -> list[Registration]:
     """Everything an aggregator serves."""
-    run_servicer = RunServicer(service)
-    work_servicer = WorkServicer(service, work)
-    score_servicer = ScoreServicer(service, scoring)
+    run_servicer = RunServicer(runs)
+    work_servicer = WorkServicer(runs)
+    score_servicer = ScoreServicer(runs)
 
     def add_run(server: grpc.aio.Server) -> None:
         run_pb2_grpc.add_RunServiceServicer_to_server(run_servicer, server)

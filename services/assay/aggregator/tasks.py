@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from assay.aggregator.committer import Committer
 from assay.aggregator.ledger import Ledger
 from assay.aggregator.scores import StoredScore, fingerprint_of
+from assay.domain.prepared import Manifest
 from assay.domain.report import TaskReport
 from assay.domain.run import Mode, Model, Run
 from assay.domain.sample import UnscoredReason
@@ -52,8 +53,11 @@ class Task:
 
     @property
     def predictions_only(self) -> bool:
-        """Whether its answers are wanted, and no score of them."""
-        return self.run.mode is Mode.INFER
+        """Whether its answers are wanted, and no score of them: it is not asked for, or cannot be had."""
+        unanswered = (
+            self.opened is not None and not self.opened.prepared.manifest.answers
+        )
+        return unanswered or self.run.mode is Mode.INFER
 
     @property
     def fingerprint(self) -> str:
@@ -170,3 +174,15 @@ class Task:
             task_digest=opened.task_digest if opened else "",
             provenance=score.provenance if score else {},
         )
+
+
+def limited_too_far(manifest: Manifest, run: Run) -> str:
+    """Why upstream cannot score the first `limit` rows of a dataset; empty: it can, or need not."""
+    least = manifest.least_limit
+    if run.mode is Mode.INFER or run.limit is None or run.limit >= least:
+        return ""
+    return (
+        f"upstream cannot score the first {run.limit} rows of {manifest.name}: its averages need every"
+        f" kind of task, and the last one comes with row {least} (write limit: {least} or more, or"
+        " name another dataset)"
+    )

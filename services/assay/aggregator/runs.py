@@ -1,0 +1,147 @@
+"""The runs that one aggregator serves: on one machine a single one, in a cluster all of a release.
+
+The servicer asks for a run at every call. One that this process does not hold yet is taken over from the
+store, once, while its callers wait: a restarted aggregator needs nobody to tell it what it served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assay.aggregator.desk import ScoreDesk, WorkDesk
+from assay.aggregator.means import Means
+from assay.aggregator.runbook import RunBook
+from assay.aggregator.service import AggregatorService
+from assay.domain.errors import AssayError, ConfigError, NotFoundError
+from assay.domain.snapshot import RunSnapshot
+from assay.store import keys
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""What may stand in keys of the store, and in file names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRun:
+    """One run, and who decides about what of it."""
+
+    book: RunBook
+    service: AggregatorService
+    work: WorkDesk
+    scoring: ScoreDesk
+
+
+class Runs:
+    """Finds, takes over and lets go."""
+
+    def __init__(self, means: Callable[[str], Means], *, only: str = "") -> None:
+        """Holds no run yet.
+
+        Args:
+            means: what an aggregator works with for the run of that id.
+            only: the one run to serve; empty: any.
+        """
+        self._means = means
+        self._only = only
+        self._taken: dict[str, asyncio.Task[ServedRun]] = {}
+        self.lost: asyncio.Future[AssayError] = (
+            asyncio.get_running_loop().create_future()
+        )
+        """Set when this process may not acknowledge any more: the reason to end it."""
+
+    async def get(self, run_id: str) -> ServedRun:
+        """A run that was opened, in this process or a former one.
+
+        Raises:
+            NotFoundError: it never was.
+            AssayError: it cannot be taken over from the store.
+        """
+        if run_id not in self._taken:
+            await self._check_known(run_id)
+        served = await self._take(run_id)
+        _ = served.book.pinned
+        return served
+
+    async def open(self, run_id: str, spec_json: bytes) -> RunSnapshot:
+        """Accepts a run, or recognises it.
+
+        Raises:
+            ConflictError: it is here with another spec.
+            ConfigError: its spec or its id cannot be taken.
+            NotFoundError: this aggregator serves another run.
+        """
+        self._check_name(run_id)
+        if not _RUN_ID.fullmatch(run_id):
+            raise ConfigError(
+                "run_id",
+                f"{run_id[:50]!r} cannot stand in file names",
+                "use letters, digits, dots, dashes and underscores, at most 200",
+            )
+        served = await self._take(run_id)
+        return await served.service.open(run_id, spec_json)
+
+    async def restore(self) -> ServedRun:
+        """Takes the only run over as far as it is in the store, before anybody asks.
+
+        Raises:
+            AssayError: it cannot be taken over.
+        """
+        return await self._take(self._only)
+
+    async def stop(self) -> None:
+        """Lets watchers go and returns when everything that has arrived is written, or cannot be."""
+        books = [
+            task.result().book
+            for task in self._taken.values()
+            if task.done() and not task.cancelled() and task.exception() is None
+        ]
+        for task in self._taken.values():
+            task.cancel()
+        for book in books:
+            book.stopping = True
+            book.changes.note()
+        await asyncio.gather(*(book.stop_writers() for book in books))
+
+    def lose(self, error: AssayError) -> None:
+        """Says that this process may not acknowledge any more."""
+        if not self.lost.done():
+            self.lost.set_result(error)
+
+    def _check_name(self, run_id: str) -> None:
+        if self._only and run_id != self._only:
+            raise NotFoundError(
+                f"cannot find run {run_id}: this aggregator serves {self._only}"
+            )
+
+    async def _check_known(self, run_id: str) -> None:
+        self._check_name(run_id)
+        missing = NotFoundError(f"cannot find run {run_id}: it was never opened")
+        if not _RUN_ID.fullmatch(run_id):
+            raise missing
+        means = self._means(run_id)
+        if await means.block(means.store.size, keys.spec(run_id)) is None:
+            raise missing
+
+    async def _take(self, run_id: str) -> ServedRun:
+        """The run as this process holds it, taken over first if it does not; callers share one take-over."""
+        task = self._taken.get(run_id)
+        if task is None:
+            task = self._taken[run_id] = asyncio.create_task(self._take_over(run_id))
+            task.add_done_callback(lambda done: self._taken_over(run_id, done))
+        if task.done():
+            return task.result()
+        # A caller that gives up leaves the others their run.
+        return await asyncio.shield(task)
+
+    async def _take_over(self, run_id: str) -> ServedRun:
+        book = RunBook(self._means(run_id))
+        book.lost.add_done_callback(lambda lost: self.lose(lost.result()))
+        await book.restore()
+        return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
+
+    def _taken_over(self, run_id: str, task: asyncio.Task[ServedRun]) -> None:
+        """A take-over that failed may be tried again by the next caller."""
+        if task.cancelled() or task.exception() is not None:
+            self._taken.pop(run_id, None)
