@@ -44,6 +44,7 @@ def inferred(in_mode, stub, tmp_path):
     done = in_mode("infer").run(tmp_path / "run")
     assert done.returncode == 0, done.stderr
     stub.asked.clear()
+    stub.answered.clear()
     return tmp_path / "run"
 
 

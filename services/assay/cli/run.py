@@ -11,6 +11,7 @@ import typer
 from assay.cli.errors import on_one_line, told
 from assay.cli.report import JsonOption, read_report, show_report
 from assay.domain.report import RunState
+from assay.domain.run import Mode
 from assay.process.contract import ExitCode
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _how_to_go_on(outcome: RunOutcome, file: Path | None) -> list[str]:
     name = shlex.quote(str(file)) if file else "FILE"
     if outcome.exit_code == ExitCode.OK:
         return [f"results: {folder}"]
+    if outcome.mode is Mode.EVAL and outcome.state is not RunState.BELOW_COVERAGE:
+        return [f"every acknowledged answer is kept; score with: assay score {folder}"]
     if outcome.state is RunState.BELOW_COVERAGE:
         keys = f" {name}" if file else ""
         return [

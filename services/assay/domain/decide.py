@@ -282,8 +282,8 @@ class _Plan:
         if self._run.mode is Mode.EVAL:
             left = task.counts.pending + task.counts.leased
             return (
-                f"{left} of {task.counts.total} samples of {task.id} have no answer, and mode eval "
-                "asks nothing: go on with mode all or infer first"
+                f"incomplete inference: {left} of {task.counts.total} samples of {task.id} have no "
+                "answer, and mode eval asks nothing; go on with mode: infer or mode: all first"
             )
         dead = self._dead_endpoint(self._queues.get(model))
         if dead:

@@ -1,7 +1,7 @@
 """`python -m assay.infer.main --config-fd N`: asks one model about the samples of one queue.
 
-Exit codes: OK when the queue is closed for good; RETRY when the worker goes and its work does not (a drain by
-SIGTERM, SIGINT, WorkerService.Drain or the aggregator; the aggregator stayed away; pictures could not be read);
+Exit codes: OK when the queue is closed for good; RETRY when the worker goes and its work does not (a
+drain by SIGTERM, SIGINT, WorkerService.Drain or the aggregator; no aggregator, or no pictures, for too long);
 BAD_CONFIG and FAILED where starting again would change nothing.
 """
 

@@ -200,6 +200,9 @@ class Driver:
         self._looked(snapshot)
 
     async def _finish(self, failure: str) -> None:
+        # The page of the results before must not stand beside new ones; it is written when all is done.
+        with suppress(OSError):
+            (self._launch.folder.path / "report.html").unlink()
         self._looked(await self._clients.run.finish(failure))
 
     # Looking

@@ -38,6 +38,7 @@ from assay.local.folder import (
 )
 from assay.local.launch import Launch, cache_folder, lmu_folders, s3_access
 from assay.local.listener import Listener
+from assay.local.page import write_page_of
 from assay.process.contract import ExitCode
 
 INTERRUPTED = 130
@@ -58,6 +59,7 @@ class RunOutcome:
     Attributes:
         state: RUNNING: it has not ended and can go on.
         message: one sentence where there is something to say; empty: there is not.
+        mode: how far it was taken.
         exit_code: what `assay run` exits with.
     """
 
@@ -66,6 +68,7 @@ class RunOutcome:
     state: RunState
     message: str
     exit_code: int
+    mode: Mode = Mode.ALL
 
     @property
     def report(self) -> Path:
@@ -223,7 +226,8 @@ def _drive(
     unsealed: bool,
 ) -> RunOutcome:
     listener = listener or Listener()
-    from_s3 = any(d.source is not None and d.source.s3 for d in asked.datasets)
+    files = [each for d in asked.datasets for each in (d, *d.members)]
+    from_s3 = any(each.source is not None and each.source.s3 for each in files)
     launch = Launch(
         folder=folder,
         keys=keys,
@@ -233,7 +237,10 @@ def _drive(
         unsealed=unsealed,
     )
     listener.started(asked, folder.run_id, folder.path, going_on=folder.going_on)
-    return _to_its_end(_driven(asked, launch, listener, retry=retry))
+    outcome = _to_its_end(_driven(asked, launch, listener, retry=retry))
+    if outcome.state is not RunState.RUNNING:
+        write_page_of(outcome.run_dir, launch.cache, listener)
+    return outcome
 
 
 def _to_its_end(driven: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:
@@ -269,6 +276,7 @@ async def _driven(
         state=state,
         message=message,
         exit_code=code,
+        mode=asked.mode,
     )
 
 

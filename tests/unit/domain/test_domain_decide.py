@@ -190,7 +190,7 @@ def test_who_scores_asks_nothing_and_says_what_is_missing():
     left = task("INFERRING", total=9, pending=7, leased=0, predicted=2)
     (finish, _) = decide(run, observed(left, going_on=True))
     assert isinstance(finish, FinishRun)
-    assert finish.failure.startswith("7 of 9 samples of m/d have no answer")
+    assert "incomplete inference: 7 of 9 samples of m/d" in finish.failure
     for state in ("BELOW_COVERAGE", "FAILED"):
         ended = observed(left, state=state, going_on=True, retry_asked=True)
         assert decide(run, ended) == (Leave(Outcome.FINISHED),)
