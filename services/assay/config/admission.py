@@ -69,7 +69,7 @@ def dataset_notes(
     datasets: Sequence[Dataset],
     sources: Mapping[str, SourceConfig],
     limit: int | None,
-    named: Sequence[str] = (),
+    named: Sequence[str],
 ) -> list[str]:
     """What the report says about how the datasets were taken; `named` as the user wrote them."""
     parts = [part for each in datasets for part in (each, *each.members)]

@@ -170,8 +170,8 @@ async def test_a_table_that_cannot_be_used_names_the_trouble_and_the_cure(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("My_MMBench", "special way"),
-        ("OCRBench", "OCRBench, which comes later"),
+        ("My_MMSci", "special way"),
+        ("MathVista_MINI", "MathVista, which comes later"),
         ("../up", "cannot be a dataset's name"),
     ],
 )
