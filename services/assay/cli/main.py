@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from assay.cli.compare import compare
 from assay.cli.datasets import app as datasets
 from assay.cli.report import report
 from assay.cli.retry import retry
@@ -30,6 +31,7 @@ app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
 app.command(epilog=EXIT_CODES)(score)
 app.command()(report)
+app.command()(compare)
 app.add_typer(datasets)
 app.command()(version)
 

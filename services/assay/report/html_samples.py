@@ -79,11 +79,6 @@ class SampleTable:
     def __len__(self) -> int:
         return len(self.verdicts)
 
-    @property
-    def scores(self) -> list[float]:
-        """Of the samples that have one."""
-        return [score for score in self.columns["score"] if score is not None]
-
     def by_category(self) -> dict[str, Counter[str]]:
         """Category -> verdict letter -> samples, in order of appearance; empty without categories."""
         found: dict[str, Counter[str]] = {}

@@ -15,6 +15,7 @@ from assay.report.html_samples import (
     WRONG,
     SampleTable,
 )
+from assay.report.means import samples_behind
 from assay.report.terminal import clean, headline_metrics
 
 Report = Mapping[str, Any]
@@ -23,9 +24,6 @@ _MOST_FIGURES = 300
 _MOST_CATEGORIES = 80
 _BAR = 1000.0
 """Width of a bar in the units of its drawing."""
-_MEANS = {"overall", "acc", "aacc"}
-"""Names under which upstream gives the share of right answers."""
-_NO_MEAN = {"precision", "recall", "f1", "f1_score"}
 _KINDS = ((RIGHT, "right"), (PARTLY, "partly"), (WRONG, "wrong"))
 _REST = ((UNSCORED, "unscored"), (UNJUDGED, "unjudged"))
 _HEATS = 8
@@ -250,23 +248,17 @@ def _bounds(metric: Report, task: Report, table: SampleTable | None) -> str:
     if metric.get("bounds") and task["counts"]["unscored"]:
         least, most = (_number(bound, metric["scale"][1]) for bound in metric["bounds"])
         return f"{least} and {most}"
-    scores = table.scores if table else []
-    low, high = metric["scale"]
-    unscored, value = task["counts"]["unscored"], metric["value"]
-    if not scores or not unscored or value is None or low != 0 or not high:
+    columns = table.columns if table and task["counts"]["unscored"] else None
+    if columns is None:
         return ""
-    names = {str(m["name"]).lower() for m in task["metrics"]}
-    name = str(metric["name"]).lower()
-    if name not in _MEANS or (name == "overall" and names & _NO_MEAN):
+    scores = columns["score"]
+    rows = samples_behind(metric, task["metrics"], scores, columns["category"])
+    missing = sum(scores[row] is None for row in rows or ())
+    if not rows or not missing:
         return ""
-    total = sum(scores)
-    # Upstream rounds some of its figures to two places.
-    is_mean = abs(value / high - total / len(scores)) <= 0.00006  # noqa: PLR2004
-    within = min(scores) >= 0 and max(scores) <= 1
-    if not (is_mean and within and metric["n"] == len(scores)):
-        return ""
-    count = len(scores) + unscored
-    least, most = (part / count * high for part in (total, total + unscored))
+    total = sum(scores[row] or 0 for row in rows)
+    high = metric["scale"][1]
+    least, most = (part / len(rows) * high for part in (total, total + missing))
     return f"{_number(least, high)} and {_number(most, high)}"
 
 
