@@ -7,6 +7,7 @@ or left is taken on trust.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import shutil
@@ -218,6 +219,7 @@ def _inspect(
             pictures=order.pictures,
             versions=dict(order.versions),
             parts=sizes,
+            part_digests={part: _sha256(folder / part) for part in sizes},
             answers=bool(told["answers"]),
             least_limit=int(told["least_limit"]),
         )
@@ -238,6 +240,11 @@ def _sizes(folder: Path) -> dict[str, int]:
             raise ValueError(name)
         sizes[name] = path.stat().st_size
     return sizes
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_pictures(folder: Path, sizes: Mapping[str, int]) -> int:

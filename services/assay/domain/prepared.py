@@ -112,6 +112,7 @@ class Manifest:
         pictures: the policy the pictures were encoded by.
         versions: of everything that can change a prompt or a picture.
         parts: every other part with its bytes.
+        part_digests: their sha256; empty: prepared before they were kept.
         answers: whether upstream scores it; else there are only predictions.
         least_limit: the fewest first rows that upstream can score; 0: any.
     """
@@ -131,6 +132,7 @@ class Manifest:
     pictures: PicturePolicy
     versions: Mapping[str, str]
     parts: Mapping[str, int] = field(default_factory=dict)
+    part_digests: Mapping[str, str] = field(default_factory=dict)
     answers: bool = True
     least_limit: int = 0
 
