@@ -42,7 +42,10 @@ class EvalFile(IgnoredTaskKeys):
     )
     no_timestamp: Annotated[bool, Flag(), Honoured()] = Field(
         default=False,
-        description="Use `work_dir` itself as the run's folder.",
+        description=(
+            "Use `work_dir` itself as the run's folder; with `reuse: true`, go on with the run that "
+            "is in it."
+        ),
     )
     dataset_sources: Annotated[dict[str, SourceConfig] | None, Honoured()] = Field(
         default=None,

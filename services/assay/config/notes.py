@@ -33,7 +33,12 @@ def run_notes(file: EvalFile, *, reuse: bool) -> list[str]:
         notes.append(
             f"rerun is called reuse now, with the opposite meaning: reuse: {str(not config.rerun).lower()}."
         )
-    if reuse and file.use_cache is None:
+    if file.use_cache is not None and config.mode == "eval" and not reuse:
+        notes.append(
+            "mode: eval uses the answers in use_cache whatever reuse says: it asks no model, and nothing "
+            "is deleted."
+        )
+    if reuse and file.use_cache is None and not file.no_timestamp:
         notes.append(
             "reuse: true finds nothing to reuse without use_cache; name the run folder there, "
             "or run with --resume."

@@ -37,7 +37,8 @@ class Resolved:
         run: the run, without any key.
         secrets: the bearer token of each model, by its key.
         work_dir: where run folders are made; absolute.
-        use_cache: the run folder to continue; None: a new one. `reuse` is true exactly when it is set.
+        use_cache: the run folder to continue; None: none is named.
+        reuse: the user wants answers that are there to be used.
         no_timestamp: `work_dir` itself is the run's folder.
     """
 
@@ -106,7 +107,7 @@ def resolve(
         secrets=admitted.secrets,
         work_dir=located(file.work_dir, base_dir),
         use_cache=use_cache,
-        reuse=use_cache is not None,
+        reuse=_reuse(config),
         no_timestamp=file.no_timestamp,
     )
 

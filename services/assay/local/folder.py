@@ -58,15 +58,15 @@ class Ending:
     """How a run ended last, by its report; RUNNING: it has not.
 
     Attributes:
-        mode: how far it was taken then.
+        scored: whether its report has the scores of all answers, where they have any.
     """
 
     state: RunState = RunState.RUNNING
-    mode: Mode = Mode.ALL
+    scored: bool = False
 
     def reaches(self, mode: Mode) -> bool:
         """Whether its report says what a run of this mode is made for."""
-        return mode is Mode.INFER or self.mode is not Mode.INFER
+        return mode is Mode.INFER or self.scored
 
 
 def ending_in(run_dir: Path) -> Ending:
@@ -74,7 +74,8 @@ def ending_in(run_dir: Path) -> Ending:
     try:
         report = json.loads((run_dir / "report.json").read_bytes())
         state, mode = report["run"]["state"], report["settings"]["mode"]
-        return Ending(RunState(state), Mode(mode))
+        waiting = any(task["counts"]["predicted"] for task in report["tasks"])
+        return Ending(RunState(state), scored=mode != Mode.INFER or not waiting)
     except (OSError, ValueError, KeyError, TypeError):
         return Ending()
 

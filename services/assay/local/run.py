@@ -193,7 +193,8 @@ def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFol
     if resume:
         return newest_unfinished(asked, resolved.work_dir)
     if resolved.no_timestamp:
-        return new_folder(asked, resolved.work_dir)
+        there = resolved.reuse and pinned_in(resolved.work_dir) is not None
+        return (folder_to_resume if there else new_folder)(asked, resolved.work_dir)
     return timestamped_folder(asked, resolved.work_dir)
 
 

@@ -180,9 +180,17 @@ def test_rerun_is_the_opposite_of_reuse(tmp_path, rerun, reuse):
     assert (found.use_cache, found.reuse) == (tmp_path, True)
 
 
+@pytest.mark.parametrize("reuse", [None, False])
+def test_scoring_uses_the_answers_in_use_cache_whatever_reuse_says(tmp_path, reuse):
+    changes = {"use_cache": str(tmp_path), C + "mode": "eval", C + "reuse": reuse}
+    found = resolved(changed(**changes))
+    assert found.use_cache == tmp_path
+    assert any("asks no model" in note for note in found.run.notes)
+
+
 def test_reuse_without_use_cache_is_a_new_run_and_says_so():
     found = resolved(changed(**{C + "reuse": True}))
-    assert (found.use_cache, found.reuse) == (None, False)
+    assert (found.use_cache, found.reuse) == (None, True)
     assert any("use_cache" in note for note in found.run.notes)
 
 

@@ -12,7 +12,6 @@ from assay.domain.errors import (
     NotFoundError,
     StoreFullError,
 )
-from assay.domain.identity import spec_digest
 from assay.domain.run import Dataset, Mode
 from assay.local.folder import (
     differing_fields,
@@ -23,24 +22,19 @@ from assay.local.folder import (
     newest_unfinished,
     timestamped_folder,
 )
-from assay.store.spec import PinnedSpec, encode_pinned
 from support.decisions import model, run_of
+from support.run_folders import pin
 
 RUN = run_of()
 
 
-def _pin(folder, run=RUN, started="2026-01-01T00:00:00Z"):
-    """What an aggregator leaves in the folder of an accepted run."""
-    pinned = PinnedSpec(
-        run_id=folder.name, started=started, spec_digest=spec_digest(run), run=run
-    )
-    (folder / ".assay").mkdir(parents=True, exist_ok=True)
-    (folder / ".assay" / "spec.json").write_bytes(encode_pinned(pinned))
-    return folder
+def _pin(folder, run=RUN, **changes):
+    return pin(folder, run, **changes)
 
 
 def _end(folder, state, mode="all"):
-    report = {"run": {"state": state}, "settings": {"mode": mode}}
+    task = {"counts": {"predicted": 3 if mode == "infer" else 0}}
+    report = {"run": {"state": state}, "settings": {"mode": mode}, "tasks": [task]}
     (folder / "report.json").write_text(json.dumps(report))
     return folder
 

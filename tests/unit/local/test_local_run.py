@@ -1,19 +1,23 @@
 """Which folder the file and the command line together mean."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assay.config import Resolved
 from assay.domain.errors import ConfigError, NotFoundError
+from assay.domain.run import Mode
 from assay.local.launch import cache_folder, lmu_folders, s3_access
 from assay.local.run import _folder
 from support.decisions import run_of
+from support.run_folders import pin
 
 
-def _asked(work_dir, **changes):
-    fields = {"use_cache": None, "reuse": False, "no_timestamp": False, **changes}
-    return Resolved(run=run_of(), secrets={}, work_dir=work_dir, **fields)
+def _asked(default_work_dir, /, **changes):
+    fields = {"use_cache": None, "reuse": False, "no_timestamp": False}
+    fields |= {"work_dir": default_work_dir, **changes}
+    return Resolved(run=run_of(), secrets={}, **fields)
 
 
 def test_a_new_run_gets_a_folder_below_work_dir(tmp_path):
@@ -27,6 +31,30 @@ def test_no_timestamp_means_work_dir_itself_and_only_once(tmp_path):
     with pytest.raises(ConfigError, match="not empty"):
         _folder(asked, None, resume=False)
     assert _folder(asked, None, resume=True).path == tmp_path / "out"
+
+
+def test_no_timestamp_with_reuse_goes_on_with_the_run_that_is_there(tmp_path):
+    asked = _asked(tmp_path / "out", no_timestamp=True, reuse=True)
+    assert not _folder(asked, None, resume=False).going_on
+    pin(tmp_path / "out", asked.run)
+    assert _folder(asked, None, resume=False).going_on
+
+
+def test_scoring_takes_the_folder_that_is_named_in_any_way(tmp_path):
+    run = replace(run_of(), mode=Mode.EVAL)
+    pin(tmp_path / "out", run)
+
+    def found(run_dir=None, *, resume=False, **changes):
+        asked = replace(_asked(tmp_path, **changes), run=run)
+        return _folder(asked, run_dir, resume=resume).path
+
+    out = tmp_path / "out"
+    assert found(out) == found(use_cache=out) == found(resume=True) == out
+    assert found(work_dir=out, no_timestamp=True) == out
+    with pytest.raises(ConfigError, match="no earlier run is named"):
+        found()
+    with pytest.raises(NotFoundError, match="there is no run in it"):
+        found(tmp_path / "new")
 
 
 def test_use_cache_goes_on_with_the_run_it_names(tmp_path):
