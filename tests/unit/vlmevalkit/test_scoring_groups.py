@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 
 from support import scoring
-from support.scoring_runs import FAILED, TABLES, right, scored
+from support.scoring_runs import FAILED, TABLES, circular, right, scored
 
 
 def picked(columns, rows):
@@ -42,7 +42,7 @@ async def test_each_rotation_shows_its_own_answer_and_the_figure_counts_question
 
 
 async def test_rotations_without_their_first_are_left_out_as_upstream_does(tmp_path):
-    columns = scoring.circular(3)
+    columns = circular(3)
     columns = picked(columns, [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
     answers = list(columns["answer"])
     rows, metrics, done = await scored(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from support import scoring
-from support.scoring_runs import FAILED
+from support.scoring_runs import FAILED, circular, mmmu
 
 
 async def collected(tmp_path, name, columns, answers):
@@ -26,7 +26,7 @@ def without_answers(columns):
 
 
 async def test_mmmu_test_leaves_its_submission_and_says_where_it_goes(tmp_path):
-    columns = without_answers(scoring.mmmu(8))
+    columns = without_answers(mmmu(8))
     answers = ["A", "The answer is B", "who knows", "12.5", "C", "A", FAILED, "a cat"]
     rows, why, out = await collected(tmp_path, "MMMU_TEST", columns, answers)
     assert [row[:2] for row in rows][5:7] == [[None, None], ["timeout", None]]
@@ -59,7 +59,7 @@ async def test_mmt_bench_all_leaves_the_options_it_reads(tmp_path, name):
     ("name", "columns", "said"),
     [
         ("DocVQA_TEST", without_answers(scoring.vqa(4, lists=True)), "no answers"),
-        ("MMBench_TEST_EN", without_answers(scoring.circular(1)), "no answers"),
+        ("MMBench_TEST_EN", without_answers(circular(1)), "no answers"),
         ("AesBench_TEST", without_answers(scoring.multiple_choice(4)), "its authors"),
         ("MLLMGuard_DS", scoring.multiple_choice(4), "upstream has no scorer"),
         ("MMStar", scoring.multiple_choice(4), "mode infer"),
