@@ -24,7 +24,7 @@ from assay.domain.task import TaskId
 from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
 from assay.rpc.run_client import RunClient
-from assay.rpc.score_client import ScoreClient, ScoreOutcome, ScoreSession
+from assay.rpc.score_client import ScoreClient, ScoreHead, ScoreOutcome, ScoreSession
 from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
 from assay.store import keys
@@ -63,14 +63,22 @@ class Folder:
     """A run's folder and a cache with one prepared dataset in it."""
 
     def __init__(
-        self, path: Path, count: int, invalid: Mapping[int, str] | None = None
+        self,
+        path: Path,
+        count: int,
+        invalid: Mapping[int, str] | None = None,
+        **manifest_fields: Any,
     ) -> None:
         self.path = path
         self.cache = path / "cache"
         self.run_dir = path / "run"
         questions = [f"What is number {n}?" for n in range(count)]
         self.digest = put_prepared(
-            self.store(), path / "prepare", questions=questions, invalid=invalid
+            self.store(),
+            path / "prepare",
+            questions=questions,
+            invalid=invalid,
+            **manifest_fields,
         )
 
     def store(self) -> FolderStore:
@@ -147,6 +155,12 @@ class Clients:
         """The only task, as drivers see it."""
         (task,) = (await self.run.get()).tasks
         return task
+
+    async def head(self) -> ScoreHead:
+        """What a scorer is told first."""
+        scorer = ScoreClient(self._channel, run_id=RUN, task=TASK)
+        async with scorer.claim(timeout=30) as session:
+            return await session.head()
 
     async def predictions(self) -> dict[int, str | None]:
         """What a scorer gets: the record that counts for every sample."""

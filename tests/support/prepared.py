@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from assay.domain import prepared as fmt
 from assay.domain.prepared import Manifest, StoredPicture
@@ -26,6 +27,7 @@ def put_prepared(
     table: str = "",
     invalid: Mapping[int, str] | None = None,
     family: str = "mcq",
+    **manifest_fields: Any,
 ) -> str:
     """Publishes a dataset whose samples show `picture`, or it and others in turn; returns its digest."""
     (folder / "packs").mkdir(parents=True, exist_ok=True)
@@ -69,6 +71,7 @@ def put_prepared(
         pictures=PicturePolicy(),
         versions={"prepare": "test"},
         parts={part: len(data) for part, data in parts.items()},
+        **manifest_fields,
     )
     publish(store, folder, manifest)
     return digest
