@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install -q --disable-pip-version-check --no-warn-conflicts --no-compile
-CODE    = services tests bench examples
+CODE    = services tests bench examples images
 RUN_LOCKS = requirements/build.txt requirements/runtime.txt requirements/example.txt
 # Extra words for pytest: make test TESTS='tests/unit -k seal'
 TESTS  ?=
@@ -13,10 +13,14 @@ UV      = build/uv/bin/uv
 # make tools TOOLS=minio builds one of them.
 TOOLS  ?=
 BINARIES = PYTHONPATH=tests $(BIN)/python -m support.binaries
+CLUSTER  = PYTHONPATH=tests $(BIN)/python -m cluster.onenode
+# make images IMAGES="worker judge" builds those.
+IMAGES ?=
+BASE   ?= python:3.11-slim-bookworm
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init tools demo test check lint type layers rules proto proto-check fmt bench lock clean
+.PHONY: help init tools images cluster-up cluster-down demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +46,15 @@ $(VENV)/.ready: $(VENV)/.runs requirements/dev.txt
 
 tools: init ## build the servers that tests run against, once, into a cache outside the tree
 	@$(BINARIES) $(TOOLS)
+
+images: init ## build every container image; BASE=local where no registry can be reached
+	@nice -n 5 $(BIN)/python -m images.build --base $(BASE) $(IMAGES)
+
+cluster-up: init ## start a real Kubernetes on this machine, in a network of its own (root, Linux)
+	@$(CLUSTER) up
+
+cluster-down: $(VENV)/.ready ## take it away
+	@$(CLUSTER) down
 
 demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
 	@$(BIN)/python examples/digits/demo.py
