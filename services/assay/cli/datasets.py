@@ -1,4 +1,4 @@
-"""`assay datasets list`: the documented dataset names, and what each can be used for here."""
+"""`assay datasets`: the documented names and what each can be used for here; the other commands' place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from urllib.parse import urlsplit
 
 import typer
 
+from assay.cli.datasets_bundle import export, import_
+from assay.cli.datasets_fetch import fetch
+from assay.cli.datasets_keep import remove, verify
 from assay.domain import catalog
 from assay.domain.catalog import Entry
 
 app = typer.Typer(
-    name="datasets", help="The datasets VLMEvalKit knows.", no_args_is_help=True
+    name="datasets",
+    help="The datasets VLMEvalKit knows, and what is kept of them here.",
+    no_args_is_help=True,
 )
 
 _COLUMNS = ("name", "state", "family", "judge", "source", "reason")
@@ -41,7 +46,7 @@ class Listed:
 
 @app.callback()
 def datasets() -> None:
-    """The datasets VLMEvalKit knows."""
+    """The datasets VLMEvalKit knows, and what is kept of them here."""
 
 
 @app.command("list")
@@ -61,6 +66,13 @@ def list_datasets(
     else:
         for cells in (_COLUMNS, *map(_cells, rows)):
             typer.echo("\t".join(cells))
+
+
+app.command("fetch")(fetch)
+app.command("verify")(verify)
+app.command("rm")(remove)
+app.command("export")(export)
+app.command("import")(import_)
 
 
 def listed() -> list[Listed]:

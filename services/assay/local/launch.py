@@ -23,6 +23,7 @@ from assay.process.configs import (
     ScorerConfig,
 )
 from assay.process.contract import FolderStoreConfig
+from assay.store.cache import IMPORTED
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -36,11 +37,12 @@ def _default_cache() -> Path:
 
 
 def lmu_folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Where VLMEvalKit would look for a dataset's TSV."""
+    """Where VLMEvalKit would look for a dataset's TSV, and then where imported ones are."""
     chosen = environ.get("LMUData")
+    imported = cache_folder(environ) / IMPORTED
     if chosen and Path(chosen).expanduser().is_dir():
-        return (Path(chosen).expanduser().absolute(),)
-    return (Path.home() / "LMUData",)
+        return (Path(chosen).expanduser().absolute(), imported)
+    return (Path.home() / "LMUData", imported)
 
 
 def s3_access(environ: Mapping[str, str] = os.environ) -> S3Config:

@@ -73,8 +73,8 @@ def test_a_run_dir_beats_everything_else(tmp_path):
 def test_places_come_from_the_environment(tmp_path):
     environ = {"ASSAY_CACHE": str(tmp_path), "LMUData": str(tmp_path)}
     assert cache_folder(environ) == tmp_path
-    assert lmu_folders(environ) == (tmp_path,)
-    assert lmu_folders({"LMUData": "/nowhere"}) == (Path.home() / "LMUData",)
+    assert lmu_folders(environ)[0] == tmp_path
+    assert lmu_folders({"LMUData": "/nowhere"})[0] == Path.home() / "LMUData"
 
 
 def test_s3_is_read_with_awss_own_variables():

@@ -1,0 +1,79 @@
+"""`assay datasets verify` and `rm`: what the cache holds, proven or taken away."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assay.cli.errors import on_one_line, say, told
+from assay.cli.sizes import in_words
+from assay.domain.errors import AssayError
+from assay.domain.prepared import PrepareStage, StageProgress
+from assay.process.contract import ExitCode
+
+
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...", help="None: everything here.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Read every stored byte of datasets again and say what is damaged, and the cure.
+
+    Exits with 1 if anything is.
+    """
+    with told():
+        from assay.cli.progress import progress  # noqa: PLC0415 - once it is needed
+        from assay.dataset.holdings import Holdings, with_members  # noqa: PLC0415
+        from assay.local.launch import cache_folder  # noqa: PLC0415
+
+        holdings = Holdings(cache_folder())
+        wanted = [part for name in names or () for part in (name, *with_members(name))]
+        here = holdings.names()
+        # A collection may be here by its members alone.
+        chosen = [n for n in dict.fromkeys(wanted) if n in here or n in (names or ())]
+        damaged = 0
+        with progress() as listener:
+            for name in chosen or here:
+                damages = holdings.verify(
+                    name,
+                    lambda done, total, name=name: listener.preparing(  # type: ignore[misc]
+                        name, StageProgress(PrepareStage.VERIFYING, done, total)
+                    ),
+                )
+                size = in_words(holdings.size(name))
+                typer.echo(f"{name}: {'DAMAGED' if damages else 'sound'}, {size}")
+                for damage in damages:
+                    typer.echo(f"  {on_one_line(damage.what)}")
+                    typer.echo(f"  cure: {damage.cure}")
+                damaged += bool(damages)
+    if damaged:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+) -> None:
+    """Take away what the cache holds of datasets and say how many bytes became free.
+
+    Your own files (`path`, $LMUData) stay. What a run uses now is refused.
+    """
+    failed = False
+    with told():
+        from assay.dataset.holdings import Holdings  # noqa: PLC0415
+        from assay.local.launch import cache_folder  # noqa: PLC0415
+
+        holdings = Holdings(cache_folder())
+    for name in dict.fromkeys(names):
+        try:
+            freed = holdings.remove(name)
+        except AssayError as error:
+            say(error)
+            failed = True
+        else:
+            typer.echo(f"{name}: {freed} bytes freed ({in_words(freed)})")
+    if failed:
+        raise typer.Exit(ExitCode.FAILED)

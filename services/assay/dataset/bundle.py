@@ -1,0 +1,389 @@
+"""Carries raw datasets to a machine without network, in one file that is checked before it is used.
+
+A bundle is a zip without compression: `manifest.json` (names, digests, what was asked for when the
+files were fetched), one member `sha256/<digest>` per raw file, and `manifest.sha256` last. Nothing in
+it says where a file goes: places are derived from digests and names that were checked, so that no
+member can leave its folder. Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from assay.dataset.holdings import Holdings, Progress, Raw, with_members
+from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
+from assay.dataset.sources.limits import check_room
+from assay.dataset.sources.resolve import check_name
+from assay.domain import catalog
+from assay.domain.errors import (
+    AssayError,
+    ConflictError,
+    CorruptError,
+    DatasetError,
+    NotFoundError,
+    StoreFullError,
+)
+from assay.domain.identity import canonical_digest
+from assay.store import keys
+from assay.store.cache import IMPORTED, alone
+
+SCHEMA = "assay.datasets/v1"
+_MANIFEST = "manifest.json"
+_SEAL = "manifest.sha256"
+_MOST_MANIFEST_BYTES = 16 * 1024 * 1024
+_MOST_DATASETS = 10_000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+"""What the zip reader says to a file that is none."""
+_REMOTE = ("HttpAddress", "S3Object")
+
+Request = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One dataset of a bundle.
+
+    Attributes:
+        requests: what later runs may ask for that this file answers.
+    """
+
+    name: str
+    digests: Digests
+    requests: tuple[Request, ...]
+
+    @property
+    def member(self) -> str:
+        """Its member's name."""
+        return f"sha256/{self.digests.sha256}"
+
+
+def export(
+    holdings: Holdings, names: Sequence[str], target: Path, progress: Progress
+) -> list[Packed]:
+    """Writes a bundle; an earlier file of that name is replaced at the end, or not at all.
+
+    Raises:
+        NotFoundError: the raw file of a dataset is not here.
+        DatasetError: of several, or one that only this machine can use.
+        CorruptError: a raw file is damaged.
+        StoreFullError: the bundle cannot be written.
+    """
+    wanted = dict.fromkeys(part for name in names for part in with_members(name))
+    chosen = {name: _chosen(holdings, name) for name in wanted}
+    packed = [_packed(name, found) for name, found in chosen.items()]
+    paths = {each.member: chosen[each.name][0].path for each in packed}
+    sizes = {each.member: each.digests.size for each in packed}
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        check_room(", ".join(wanted), sum(sizes.values()), target.absolute().parent)
+        with _said(f"cannot write {target}"):
+            _write(temporary, packed, paths, _counted(progress, sum(sizes.values())))
+            temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return packed
+
+
+def _chosen(holdings: Holdings, name: str) -> list[Raw]:
+    """The records of the one raw file of a dataset."""
+    check_name(name)
+    raw = holdings.raw(name)
+    if not raw:
+        raise NotFoundError(
+            f"cannot export {name}: its raw file is not here",
+            cure=f"assay datasets fetch {name}",
+        )
+    entry = catalog.lookup(name)
+    if entry is not None and entry.md5:
+        # Where upstream says which file it is, that one is meant.
+        raw = [each for each in raw if each.digests.md5 == entry.md5] or raw
+    if len({each.digests for each in raw}) > 1:
+        raise DatasetError(
+            f"cannot export {name}: {len({each.digests for each in raw})} different files of that"
+            " name are here",
+            cure=f"assay datasets rm {name}, then fetch the one that is meant",
+        )
+    return raw
+
+
+def _packed(name: str, found: Sequence[Raw]) -> Packed:
+    digests, entry = found[0].digests, catalog.lookup(name)
+    requests = [each.request for each in found if each.request.get("kind") in _REMOTE]
+    if entry is not None:
+        if entry.url and entry.md5 in {"", digests.md5}:
+            requests.append(_official(entry))
+        elif not requests:
+            raise DatasetError(
+                f"cannot export {name}: the file here is not VLMEvalKit's, and no other machine would"
+                " take it for it",
+                cure="give it a name of its own in `dataset_sources`",
+            )
+    distinct = {canonical_digest(dict(each)): each for each in requests}
+    return Packed(name, digests, tuple(distinct.values()))
+
+
+def _official(entry: catalog.Entry) -> Request:
+    return {
+        "kind": "HttpAddress",
+        "where": entry.url,
+        "md5": entry.md5 or None,
+        "sha256": None,
+    }
+
+
+def _write(
+    path: Path,
+    packed: Sequence[Packed],
+    paths: Mapping[str, Path],
+    counted: Callable[[int], None],
+) -> None:
+    document = {"schema": SCHEMA, "datasets": [asdict(each) for each in packed]}
+    manifest = json.dumps(document, indent=1, sort_keys=True).encode()
+    with path.open("xb") as stream:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as bundle:
+            bundle.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), manifest)
+            for each in {each.member: each for each in packed}.values():
+                info = zipfile.ZipInfo(each.member, _EPOCH)
+                with (
+                    paths[each.member].open("rb") as source,
+                    bundle.open(info, "w", force_zip64=True) as member,
+                ):
+                    if _copied(source, member, counted) != each.digests:
+                        raise CorruptError(
+                            f"cannot export {each.name}: {paths[each.member]} is damaged",
+                            cure=f"assay datasets rm {each.name}, then fetch it again",
+                        )
+            seal = hashlib.sha256(manifest).hexdigest().encode()
+            bundle.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def import_(holdings: Holdings, source: Path, progress: Progress) -> list[Packed]:
+    """Takes a bundle in: all of it after every byte was checked, or nothing.
+
+    Raises:
+        NotFoundError: there is no such file.
+        CorruptError: it is damaged, cut short, or no bundle.
+        ConflictError: a table of one's own of that name is here, with other content.
+        HeldError: one of its datasets is being prepared or used.
+        StoreFullError: it does not fit.
+    """
+    staged = holdings.cache / "partial" / f".import-{secrets.token_hex(8)}"
+    with _opened(source) as bundle:
+        packed = _manifest(bundle, source)
+        for each in packed:
+            _refuse_other(holdings, each)
+        try:
+            with _said(f"cannot take {source} into {holdings.cache}"):
+                staged.mkdir(parents=True)
+                total = sum(bundle.getinfo(m).file_size for m in _members(packed))
+                check_room(source.name, total, staged)
+                counted = _counted(progress, total)
+                for member in _members(packed).values():
+                    _stage(bundle, member, staged, counted, source)
+                with ExitStack() as held:
+                    for each in sorted(packed, key=lambda one: one.name):
+                        held.enter_context(alone(holdings.cache, each.name))
+                    for each in packed:
+                        _keep(holdings, each, staged)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    return packed
+
+
+def _members(packed: Sequence[Packed]) -> dict[str, Packed]:
+    return {each.member: each for each in packed}
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(source) as bundle:
+            yield bundle
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"there is no file {source}", cure="mend the path"
+        ) from error
+    except _BROKEN as error:
+        raise _damaged(source, str(error)) from error
+    except OSError as error:
+        raise NotFoundError(
+            f"cannot read {source}: {error.strerror or error}"
+        ) from error
+
+
+def _manifest(bundle: zipfile.ZipFile, source: Path) -> list[Packed]:
+    """What the bundle says it holds, after a look at all its members."""
+    infos = bundle.infolist()
+    names = [info.filename for info in infos]
+    if len(set(names)) != len(names):
+        raise _damaged(source, "two members have one name")
+    if any(
+        info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos
+    ):
+        raise _damaged(
+            source, "it is compressed or encrypted, which no bundle of ours is"
+        )
+    try:
+        if bundle.getinfo(_MANIFEST).file_size > _MOST_MANIFEST_BYTES:
+            raise _damaged(source, "its manifest is too long")
+        manifest = bundle.read(_MANIFEST)
+        if bundle.read(_SEAL).decode() != hashlib.sha256(manifest).hexdigest():
+            raise _damaged(source, "its manifest is not what was sealed")
+        document = json.loads(manifest)
+        if document["schema"] != SCHEMA:
+            raise _damaged(source, f"its schema is {str(document['schema'])[:60]!r}")
+        packed = [_read_packed(each) for each in document["datasets"][:_MOST_DATASETS]]
+    except (KeyError, TypeError, ValueError, AttributeError, DatasetError) as error:
+        raise _damaged(source, f"its manifest makes no sense: {error}") from error
+    expected = {_MANIFEST, _SEAL, *_members(packed)}
+    if expected != set(names):
+        odd = min(expected ^ set(names))
+        raise _damaged(source, f"{odd[:120]!r} is missing or has no place in it")
+    return packed
+
+
+def _read_packed(given: Mapping[str, Any]) -> Packed:
+    """One dataset of the manifest.
+
+    Raises:
+        ValueError, KeyError, TypeError: it makes no sense.
+        DatasetError: its name is none.
+    """
+    name, digests = str(given["name"]), Digests(**given["digests"])
+    check_name(name)
+    if not (_DIGEST.fullmatch(digests.sha256) and _MD5.fullmatch(digests.md5)):
+        raise ValueError(f"digests of {name}")
+    requests = [
+        {key: each[key] for key in ("kind", "where", "md5", "sha256")}
+        for each in given["requests"]
+    ]
+    for each in requests:
+        right = (
+            each["kind"] in _REMOTE
+            and isinstance(each["where"], str)
+            and each["md5"] in {None, digests.md5}
+            and each["sha256"] in {None, digests.sha256}
+        )
+        if not right:
+            raise ValueError(f"requests of {name}")
+    return Packed(name, digests, tuple(requests))
+
+
+def _stage(
+    bundle: zipfile.ZipFile,
+    packed: Packed,
+    folder: Path,
+    counted: Callable[[int], None],
+    source: Path,
+) -> None:
+    place = folder / packed.digests.sha256
+    with bundle.open(packed.member) as member, place.open("xb") as stream:
+        found = _copied(member, stream, counted)  # type: ignore[arg-type]
+    if found != packed.digests:
+        raise _damaged(source, f"{packed.name} in it has other bytes than were packed")
+
+
+def _refuse_other(holdings: Holdings, packed: Packed) -> None:
+    place = holdings.cache / IMPORTED / f"{packed.name}.tsv"
+    if not place.is_file() or catalog.lookup(packed.name) is not None:
+        return
+    hasher = Hasher()
+    hasher.take_file(place, lambda _done: None)
+    if hasher.digests() != packed.digests:
+        raise ConflictError(
+            f"another dataset named {packed.name} was imported here before",
+            cure=f"assay datasets rm {packed.name}, then import again",
+        )
+
+
+def _keep(holdings: Holdings, packed: Packed, staged: Path) -> None:
+    """Makes one checked file what later runs find."""
+    key = keys.blob(packed.digests.sha256)
+    arrived = staged / packed.digests.sha256
+    if arrived.exists():
+        holdings.store.put_file(key, arrived)
+    blob = holdings.store.path(key)
+    requests = [*packed.requests]
+    if catalog.lookup(packed.name) is None:
+        # A table of one's own is found by its name alone, as one in $LMUData is.
+        _link(blob, holdings.cache / IMPORTED / f"{packed.name}.tsv")
+        requests.append(
+            dict.fromkeys(("where", "md5", "sha256")) | {"kind": "Imported"}
+        )
+    for request in requests:
+        record = {
+            "source": request["where"] or "a bundle",
+            "request": dict(request),
+            "digests": asdict(packed.digests),
+        }
+        place = keys.source(packed.name, canonical_digest(dict(request)))
+        holdings.store.put(place, json.dumps(record, indent=1).encode() + b"\n")
+
+
+def _link(blob: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    link = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    link.hardlink_to(blob)
+    link.replace(target)
+
+
+def _copied(source: BinaryIO, target: Any, counted: Callable[[int], None]) -> Digests:
+    hasher = Hasher()
+    while data := source.read(CHUNK_BYTES):
+        target.write(data)
+        hasher.update(data)
+        counted(len(data))
+    return hasher.digests()
+
+
+def _counted(progress: Progress, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, total)
+
+    return count
+
+
+@contextmanager
+def _said(attempted: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreFullError(
+            f"{attempted}: {error.strerror or error}",
+            cure="make room, or name a place that can be written",
+        ) from error
+
+
+def _damaged(source: Path, why: str) -> AssayError:
+    return CorruptError(
+        f"cannot import {source}: {why}; nothing was imported",
+        cure="copy it again, or export it again with `assay datasets export`",
+    )
