@@ -15,13 +15,19 @@ from assay.store.folder import FolderStore
 QUICK = Patience(connect=2.0, stall=0.5, total=30.0, attempts=3, pause=0.01)
 
 
-def make_service(cache: Path, *, lmu_data: Path | None = None, s3=None):
+def make_service(
+    cache: Path,
+    *,
+    lmu_data: Path | None = None,
+    s3=None,
+    preparer: Preparer | None = None,
+):
     """The service and its store."""
     store = FolderStore(cache)
     service = DatasetService(
         store,
         SourceFetcher(store, partial=cache / "partial", s3=s3, patience=QUICK),
-        Preparer(cache / "work"),
+        preparer or Preparer(cache / "work"),
         locks=cache / "locks",
         lmu_data=[lmu_data] if lmu_data else [],
     )

@@ -23,6 +23,7 @@ from assay.dataset.sources.fetch import SourceFetcher
 from assay.dataset.sources.resolve import Location, locate, request_digest
 from assay.domain import catalog
 from assay.domain.errors import (
+    DatasetError,
     NotFoundError,
     StoreFullError,
     UnavailableError,
@@ -119,6 +120,12 @@ class DatasetService:
             yield step
 
     def _locate(self, request: PrepareRequest) -> dict[str, Location]:
+        if request.source is not None and request.name not in request.wanted:
+            raise DatasetError(
+                f"{request.name} has no file of its own: VLMEvalKit puts it together from"
+                f" {', '.join(request.wanted)}",
+                cure="give those their sources",
+            )
         return {
             name: locate(name, source, request.mirrors, self._lmu_data)
             for name, source in request.wanted.items()
