@@ -14,7 +14,8 @@ from rich.progress import Progress as RichProgress
 from assay.cli.errors import on_one_line
 from assay.cli.pace import Pace, done_of
 from assay.cli.progress import Progress
-from assay.domain.prepared import StageProgress
+from assay.cli.sizes import stage_words
+from assay.domain.prepared import PrepareStage, StageProgress
 from assay.domain.snapshot import RunSnapshot, TaskSnapshot
 from assay.domain.task import TaskId, TaskState
 
@@ -29,6 +30,7 @@ class BarProgress(Progress):
         self._datasets: dict[str, TaskID] = {}
         self._tasks: dict[TaskId, TaskID] = {}
         self._paces: dict[TaskId, Pace] = {}
+        self._stages: dict[tuple[str, PrepareStage], Pace] = {}
 
     @classmethod
     @contextmanager
@@ -53,11 +55,13 @@ class BarProgress(Progress):
         if bar is None:
             bar = self._drawn.add_task(escape(dataset), total=None, words="")
             self._datasets[dataset] = bar
+        pace = self._stages.setdefault((dataset, step.stage), Pace())
+        pace.saw(time.monotonic(), step.done)
         self._drawn.update(
             bar,
             total=step.total or None,
             completed=step.done,
-            words=step.stage.value.lower(),
+            words=stage_words(step, pace.per_second),
         )
 
     def prepared(self, dataset: str, sample_count: int) -> None:

@@ -40,6 +40,7 @@ from assay.local.launch import Launch, cache_folder, lmu_folders, s3_access
 from assay.local.listener import Listener
 from assay.local.page import write_page_of
 from assay.process.contract import ExitCode
+from assay.store.cache import using
 
 INTERRUPTED = 130
 """Exit code after a request to stop (128 + SIGINT), as shells give it."""
@@ -238,7 +239,8 @@ def _drive(
         unsealed=unsealed,
     )
     listener.started(asked, folder.run_id, folder.path, going_on=folder.going_on)
-    outcome = _to_its_end(_driven(asked, launch, listener, retry=retry))
+    with using(launch.cache, [each.name for each in files]):
+        outcome = _to_its_end(_driven(asked, launch, listener, retry=retry))
     if outcome.state is not RunState.RUNNING:
         write_page_of(outcome.run_dir, launch.cache, listener)
     return outcome
