@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from assay.aggregator.main import conduct, file_claim, folder_store
+from assay.aggregator.main import conduct, file_claim, store_of
 from assay.domain.errors import StoreUnavailableError
 from assay.process.configs import AggregatorConfig
 from assay.process.contract import load_config
@@ -69,7 +69,7 @@ def main() -> int:
     set_up_logging("aggregator", file=config.log_file)
     return conduct(
         config,
-        lambda config: _StoppingStore(folder_store(config), stop),
+        lambda config: _StoppingStore(store_of(config), stop),
         lambda config: _StoppingClaim(file_claim(config), stop),
     )
 

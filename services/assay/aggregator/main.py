@@ -25,12 +25,17 @@ from assay.domain.errors import (
     TransientError,
 )
 from assay.process.configs import AggregatorConfig
-from assay.process.contract import ExitCode, announce_ready, load_config
-from assay.rpc.callers import SharedToken
+from assay.process.contract import (
+    ExitCode,
+    FolderStoreConfig,
+    announce_ready,
+    load_config,
+)
+from assay.rpc.credentials import authenticator
 from assay.rpc.server import serve
-from assay.store.folder import FolderStore
 from assay.store.leadership import DeadlineLock, FlockLock, Leadership, this_process
 from assay.store.objects import ObjectStore
+from assay.store.opened import open_store
 from assay.telemetry.log import set_up_logging
 
 _STORE_THREADS = 8
@@ -39,17 +44,30 @@ _log = structlog.get_logger(__name__)
 
 
 def _empty_spool(config: AggregatorConfig) -> Path:
-    """A folder on the run's own file system; what a killed aggregator left there goes."""
-    assert config.store.run_dir is not None
-    spool = config.store.run_dir / ".assay" / "spool"
+    """A folder on the run's own file system; what a killed aggregator left there goes.
+
+    Raises:
+        ConfigError: the config names none, and there is no run's folder.
+    """
+    spool = config.spool
+    if spool is None:
+        spool = _run_dir(config, "spool", "name a folder for files on their way")
+        spool /= "spool"
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir(parents=True, exist_ok=True)
     return spool
 
 
-def folder_store(config: AggregatorConfig) -> ObjectStore:
+def _run_dir(config: AggregatorConfig, field: str, cure: str) -> Path:
+    """Where a run in a folder keeps its state."""
+    if isinstance(config.store, FolderStoreConfig) and config.store.run_dir is not None:
+        return config.store.run_dir / ".assay"
+    raise ConfigError(field, "the store is no run's folder", cure)
+
+
+def store_of(config: AggregatorConfig) -> ObjectStore:
     """The store that the config names."""
-    return FolderStore(config.store.cache, config.store.run_dir)
+    return open_store(config.store)
 
 
 def file_claim(config: AggregatorConfig) -> Leadership:
@@ -58,11 +76,8 @@ def file_claim(config: AggregatorConfig) -> Leadership:
     Raises:
         ConfigError: the store has no run.
     """
-    if config.store.run_dir is None:
-        raise ConfigError(
-            "store.run_dir", "an aggregator serves one run", "name the run's folder"
-        )
-    path = config.store.run_dir / ".assay" / "aggregator.lock"
+    where = _run_dir(config, "store.run_dir", "name the run's folder")
+    path = where / "aggregator.lock"
     if config.lock == "deadline":
         return DeadlineLock(path, this_process(), config.lock_seconds)
     return FlockLock(path, this_process())
@@ -102,7 +117,8 @@ async def _serve(
     server = await serve(
         registrations(runs),
         listen=config.listen,
-        authenticator=SharedToken(config.token.get_secret_value()),
+        authenticator=authenticator(config),
+        tls=config.server_tls,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -127,7 +143,7 @@ async def _serve(
 
 def conduct(
     config: AggregatorConfig,
-    store: Callable[[AggregatorConfig], ObjectStore] = folder_store,
+    store: Callable[[AggregatorConfig], ObjectStore] = store_of,
     leadership: Callable[[AggregatorConfig], Leadership] = file_claim,
 ) -> ExitCode:
     """Claims the run and serves it to the end of this process.

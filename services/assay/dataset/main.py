@@ -16,8 +16,13 @@ from assay.dataset.servicer import DatasetServicer
 from assay.dataset.sources.fetch import S3Address, SourceFetcher
 from assay.domain.errors import AssayError, ConfigError, UnavailableError
 from assay.process.configs import DatasetConfig
-from assay.process.contract import ExitCode, announce_ready, load_config
-from assay.rpc.callers import SharedToken
+from assay.process.contract import (
+    ExitCode,
+    FolderStoreConfig,
+    announce_ready,
+    load_config,
+)
+from assay.rpc.credentials import authenticator
 from assay.rpc.server import Registration, serve
 from assay.store.folder import FolderStore
 from assay.telemetry.log import set_up_logging
@@ -28,6 +33,10 @@ _log = structlog.get_logger(__name__)
 
 def build_service(config: DatasetConfig) -> DatasetService:
     """Wires the service; the only place that does."""
+    if not isinstance(config.store, FolderStoreConfig):
+        raise ConfigError(
+            "store", "datasets are prepared in a folder", "give store.cache"
+        )
     cache = config.store.cache.absolute()
     store = FolderStore(cache)
     fetcher = SourceFetcher(
@@ -69,7 +78,8 @@ async def run(config: DatasetConfig) -> None:
     server = await serve(
         [Registration("assay.v1.DatasetService", add)],
         listen=config.listen,
-        authenticator=SharedToken(config.token.get_secret_value()),
+        authenticator=authenticator(config),
+        tls=config.server_tls,
     )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

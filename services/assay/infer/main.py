@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import secrets
 import signal
+import socket
 import sys
 
 import msgspec
 import structlog
 import uvloop
+from pydantic import SecretStr
 
 from assay.domain.errors import ConfigError, PermanentError, TransientError
 from assay.domain.run import Model
 from assay.infer.servicer import WorkerServicer
 from assay.process.configs import InferConfig
 from assay.process.contract import ExitCode, announce_ready, load_config
-from assay.rpc.callers import SharedToken
 from assay.rpc.channel import open_channel
+from assay.rpc.credentials import authenticator, token_source
 from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
 from assay.telemetry.log import set_up_logging
@@ -42,9 +45,10 @@ async def infer(config: InferConfig, model: Model) -> ExitCode:
         TransientError: the worker must go, its work must not.
         PermanentError: starting again would change nothing.
     """
-    token = config.token.get_secret_value()
     engine = OpenAIEngine(model, config.api_key.get_secret_value())
-    async with open_channel(config.aggregator, token) as channel:
+    async with open_channel(
+        config.aggregator, token_source(config), config.tls
+    ) as channel:
         client = WorkClient(
             channel,
             run_id=config.run_id,
@@ -69,7 +73,8 @@ async def infer(config: InferConfig, model: Model) -> ExitCode:
         server = await serve(
             [servicer.registration()],
             listen=config.listen,
-            authenticator=SharedToken(token),
+            authenticator=authenticator(config),
+            tls=config.server_tls,
         )
         try:
             await engine.open()
@@ -84,7 +89,7 @@ async def infer(config: InferConfig, model: Model) -> ExitCode:
 def main(argv: list[str] | None = None) -> int:
     """Runs the process; returns its exit code."""
     try:
-        config = load_config(InferConfig, argv)
+        config = _complete(load_config(InferConfig, argv))
         model = _model_of(config)
     except ConfigError as error:
         set_up_logging("infer")
@@ -107,6 +112,28 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         _log.exception("the worker failed")
         return ExitCode.FAILED
+
+
+def _complete(config: InferConfig) -> InferConfig:
+    """The config with what it leaves to the pod: its seat, and the key that is mounted there.
+
+    Raises:
+        ConfigError: the key's file cannot be read.
+    """
+    found: dict[str, object] = {}
+    if not config.worker_id:
+        found["worker_id"] = f"{socket.gethostname()}#{secrets.token_hex(4)}"
+    if config.api_key_file is not None:
+        try:
+            key = config.api_key_file.read_text().strip()
+        except OSError as error:
+            raise ConfigError(
+                "api_key_file",
+                f"cannot read {config.api_key_file}: {error.strerror}",
+                "mount the Secret with the model's key there",
+            ) from error
+        found["api_key"] = SecretStr(key)
+    return config.model_copy(update=found)
 
 
 def _model_of(config: InferConfig) -> Model:

@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from assay.process.contract import FolderStoreConfig, ProcessConfig
+from assay.process.contract import (
+    FolderStoreConfig,
+    ProcessConfig,
+    S3StoreConfig,
+    ServerConfig,
+)
+
+StoreConfig = Annotated[
+    FolderStoreConfig | S3StoreConfig, Field(union_mode="left_to_right")
+]
+"""Where objects stand; which of the two it is shows in its fields."""
 
 
-class InferConfig(ProcessConfig):
-    """Starts a worker that asks one model about the samples of one queue."""
+class InferConfig(ServerConfig):
+    """Starts a worker that asks one model about the samples of one queue; it serves WorkerService."""
 
-    listen: str = "127.0.0.1:0"
-    """Where WorkerService is served; port 0: a free one."""
     aggregator: str
     """host:port of WorkService."""
     run_id: str
     queue: str
     """The queue to draw from: the model's key."""
-    worker_id: str
-    """Unique per process; `<seat>#<incarnation>` where a seat never has two workers at once."""
+    worker_id: str = ""
+    """Unique per process; `<seat>#<incarnation>` where a seat never has two workers at once. Empty: the
+    host is the seat."""
     model: dict[str, Any] = Field(description="assay.domain.run.Model as JSON")
     api_key: SecretStr = SecretStr("EMPTY")
     """Sent to the endpoint; `EMPTY` is what VLMEvalKit sends when none is given."""
+    api_key_file: Path | None = None
+    """Holds the key instead; None: `api_key` is it."""
     aggregator_patience: float = 600.0
     """Seconds without an answer of the aggregator after which the worker exits RETRY."""
     drain_seconds: float = 20.0
     """Seconds that requests in flight may still take after SIGTERM."""
 
 
-class AggregatorConfig(ProcessConfig):
-    """The aggregator of one run."""
+class AggregatorConfig(ServerConfig):
+    """The aggregator of one run, or of all runs of a release."""
 
-    listen: str = "127.0.0.1:0"
-    """host:port; port 0 takes a free one."""
-    store: FolderStoreConfig
-    """`run_dir` must be set."""
-    run_id: str
-    """The run it serves: taken over at once where the folder holds it already."""
+    store: StoreConfig
+    """A folder's `run_dir` must be set."""
+    run_id: str = ""
+    """The one run it serves: taken over at once where the store holds it already. Empty: any number."""
+    spool: Path | None = None
+    """Where files rest on their way into the store; emptied at the start. None: in the run's folder."""
     lease_seconds: float = 30.0
     """A worker that was not heard of for so long loses its leases."""
     lock: Literal["flock", "deadline"] = "flock"
@@ -65,13 +76,11 @@ class S3Config(BaseModel):
     region: str | None = None
 
 
-class DatasetConfig(ProcessConfig):
+class DatasetConfig(ServerConfig):
     """Fetches, verifies and prepares datasets into the shared cache."""
 
-    listen: str = "127.0.0.1:0"
-    """host:port; port 0 takes a free one."""
-    store: FolderStoreConfig
-    """Only `cache` is used."""
+    store: StoreConfig
+    """Of a folder only `cache` is used."""
     lmu_data: tuple[Path, ...] = ()
     """Folders that may hold `<name>.tsv` already (VLMEvalKit's `$LMUData`); the first with the file wins."""
     s3: S3Config | None = None

@@ -2,7 +2,8 @@
 
 A driver starts `python -m assay.<service>.main --config-fd N`: descriptor N holds one JSON document,
 the process's whole config, secrets included, so that nothing secret stands in argv, in the environment
-or on disk. `--config FILE` reads the same document from a file. When a service listens it writes one
+or on disk. `--config FILE` reads the same document from a file, `--config-env NAME` from a variable (for
+configs that hold paths of secrets, not secrets). When a service listens it writes one
 line `{"address": "host:port"}` to `ready_fd` and closes it.
 """
 
@@ -14,11 +15,19 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from assay.domain.errors import ConfigError
 
@@ -38,19 +47,85 @@ class ExitCode(IntEnum):
     RETRY = 75
 
 
+class ChannelTls(BaseModel):
+    """How a client knows that a server is ours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ca_file: Path
+    """The authority that signed the servers' certificates."""
+    server_name: str = ""
+    """The name in the certificate where the address has another; empty: they agree."""
+
+
+class ServerTls(BaseModel):
+    """How a server proves that it is ours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate_file: Path
+    key_file: Path
+    health_listen: str = ""
+    """host:port of health without TLS, for probes that speak none; empty: nowhere."""
+
+
+class ClusterCallers(BaseModel):
+    """Whom a server in a cluster believes: service accounts, by their projected tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str
+    """The cluster's `iss`."""
+    keys_url: str
+    """Where the cluster publishes its keys: `https://<API server>/openid/v1/jwks`."""
+    ca_file: Path | None = None
+    """Who signed the API server's certificate; None: those the system trusts."""
+    platform: str
+    """`<namespace>/<release>`, in the audience of the platform's own parts."""
+    accounts: Mapping[str, str]
+    """Subject (`system:serviceaccount:<namespace>:<name>`) of each role."""
+
+
 class ProcessConfig(BaseModel):
     """What every process of ours is told; services extend it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    token: SecretStr
-    """Bearer token of all calls between the processes of one driver."""
+    token: SecretStr = SecretStr("")
+    """Bearer token of all calls between the processes of one driver; empty: `token_file` holds it."""
+    token_file: Path | None = None
+    """Holds the token of this process's calls; read again before it expires."""
+    tls: ChannelTls | None = None
+    """How servers are known; None: calls are not encrypted (loopback)."""
     ready_fd: int | None = None
     """Where to write the address once listening; None: nobody waits for it."""
     die_with_parent: bool = False
     """Ask the kernel for SIGKILL when the starter dies (local driver only)."""
     log_file: Path | None = None
     """JSON log lines are appended here; None: standard error."""
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if bool(self.token.get_secret_value()) == (self.token_file is not None):
+            raise ValueError("give token or token_file, not both")
+        return self
+
+
+class ServerConfig(ProcessConfig):
+    """What a process that listens is told besides."""
+
+    listen: str = "127.0.0.1:0"
+    """host:port; port 0 takes a free one."""
+    server_tls: ServerTls | None = None
+    """None: calls are taken unencrypted (loopback)."""
+    callers: ClusterCallers | None = None
+    """Who may call; None: whoever has `token`."""
+
+    @model_validator(mode="after")
+    def _some_callers(self) -> Self:
+        if self.callers is None and self.token_file is not None:
+            raise ValueError("a server with a token_file needs callers")
+        return self
 
 
 class FolderStoreConfig(BaseModel):
@@ -107,10 +182,15 @@ def load_config(cls: type[ConfigT], argv: list[str] | None = None) -> ConfigT:
         "--config-fd", type=int, help="descriptor that holds the config as JSON"
     )
     where.add_argument("--config", type=Path, help="file that holds the config as JSON")
+    where.add_argument(
+        "--config-env", metavar="NAME", help="variable that holds the config as JSON"
+    )
     options = parser.parse_args(argv)
     try:
         if options.config is not None:
             text = options.config.read_text()
+        elif options.config_env is not None:
+            text = os.environ.pop(options.config_env, "")
         else:
             with os.fdopen(options.config_fd) as stream:
                 text = stream.read()

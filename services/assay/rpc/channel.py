@@ -8,8 +8,10 @@ from typing import Any
 
 import grpc
 
+from assay.process.contract import ChannelTls
 from assay.rpc.callers import TokenSource
 from assay.rpc.server import MESSAGE_CAP_BYTES
+from assay.rpc.tls import channel_credentials
 
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", MESSAGE_CAP_BYTES),
@@ -63,16 +65,31 @@ def _with_token(details: Any, token: TokenSource) -> Any:
 
 @asynccontextmanager
 async def open_channel(
-    address: str, token: str | TokenSource
+    address: str, token: str | TokenSource, tls: ChannelTls | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel that carries a token on every call; connects lazily and reconnects by itself."""
+    """A channel that carries a token on every call; connects lazily and reconnects by itself.
+
+    Raises:
+        ConfigError: the authority's file cannot be read.
+    """
     source = (lambda: token) if isinstance(token, str) else token
     interceptors = (
         _UnaryToken(source),
         _UnaryStreamToken(source),
         _StreamStreamToken(source),
     )
-    async with grpc.aio.insecure_channel(
-        address, options=_OPTIONS, interceptors=interceptors
-    ) as channel:
+    if tls is None:
+        made = grpc.aio.insecure_channel(
+            address, options=_OPTIONS, interceptors=interceptors
+        )
+    else:
+        name = tls.server_name
+        named = (("grpc.ssl_target_name_override", name),) if name else ()
+        made = grpc.aio.secure_channel(
+            address,
+            channel_credentials(tls),
+            options=(*_OPTIONS, *named),
+            interceptors=interceptors,
+        )
+    async with made as channel:
         yield channel

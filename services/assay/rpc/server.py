@@ -10,8 +10,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from assay.domain.errors import UnavailableError
+from assay.process.contract import ServerTls
 from assay.rpc.callers import Authenticator
 from assay.rpc.interceptors import BoundaryInterceptor
+from assay.rpc.tls import server_credentials
 
 MESSAGE_CAP_BYTES = 16 * 1024 * 1024
 """Larger messages are refused on both sides: bulk data travels by reference."""
@@ -37,23 +39,30 @@ class Registration:
 
 
 class RpcServer:
-    """A running server; `address` is where it listens."""
+    """A running server; `address` is where it listens, `health_address` where health is told without TLS."""
 
     def __init__(
-        self, server: grpc.aio.Server, address: str, status: health.aio.HealthServicer
+        self,
+        server: grpc.aio.Server,
+        address: str,
+        status: health.aio.HealthServicer,
+        beside: grpc.aio.Server | None = None,
+        health_address: str = "",
     ) -> None:
-        self._server = server
+        self._servers = [server] if beside is None else [server, beside]
         self.address = address
+        self.health_address = health_address or address
         self._health = status
 
     async def stop(self, grace: float) -> None:
         """Turns health to NOT_SERVING, lets calls in flight end within `grace` seconds, stops."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        for server in self._servers:
+            await server.stop(grace)
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
-        await self._server.wait_for_termination()
+        await self._servers[0].wait_for_termination()
 
 
 async def serve(
@@ -61,12 +70,14 @@ async def serve(
     *,
     listen: str,
     authenticator: Authenticator,
+    tls: ServerTls | None = None,
     with_reflection: bool = False,
 ) -> RpcServer:
     """Starts serving; port 0 takes a free one.
 
     Raises:
-        UnavailableError: the address cannot be bound.
+        ConfigError: the certificate cannot be read.
+        UnavailableError: an address cannot be bound.
     """
     server = grpc.aio.server(
         interceptors=(BoundaryInterceptor(authenticator),), options=_OPTIONS
@@ -80,13 +91,36 @@ async def serve(
     if with_reflection:
         names = [registration.full_name for registration in registrations]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+    if tls is None:
+        address = _bind(server, listen)
+        await server.start()
+        return RpcServer(server, address, status)
+    address = _bind(server, listen, server_credentials(tls))
+    await server.start()
+    if not tls.health_listen:
+        return RpcServer(server, address, status)
+    beside = grpc.aio.server(options=_OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(status, beside)
+    told = _bind(beside, tls.health_listen)
+    await beside.start()
+    return RpcServer(server, address, status, beside, told)
+
+
+def _bind(
+    server: grpc.aio.Server,
+    listen: str,
+    credentials: grpc.ServerCredentials | None = None,
+) -> str:
+    """Where the server will listen."""
     try:
-        port = server.add_insecure_port(listen)
+        if credentials is None:
+            port = server.add_insecure_port(listen)
+        else:
+            port = server.add_secure_port(listen, credentials)
     except RuntimeError as error:
         msg = f"cannot listen on {listen}: {error}"
         raise UnavailableError(
             msg, cure="another process has the port: wait or choose another"
         ) from error
-    await server.start()
     host = listen.rsplit(":", 1)[0]
-    return RpcServer(server, f"{host}:{port}", status)
+    return f"{host}:{port}"

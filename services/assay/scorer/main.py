@@ -24,6 +24,7 @@ from assay.domain.task import TaskId
 from assay.process.configs import ScorerConfig
 from assay.process.contract import ExitCode, load_config
 from assay.rpc.channel import open_channel
+from assay.rpc.credentials import token_source
 from assay.rpc.score_client import ScoreClient
 from assay.scorer.supervisor import ChildLimits, Supervisor
 from assay.telemetry.log import set_up_logging
@@ -43,7 +44,7 @@ async def score(config: ScorerConfig) -> ExitCode:
         unsealed=config.unsealed,
     )
     async with open_channel(
-        config.aggregator, config.token.get_secret_value()
+        config.aggregator, token_source(config), config.tls
     ) as channel:
         client = ScoreClient(channel, run_id=config.run_id, task=task)
         return await _persist(Supervisor(client, limits), config.aggregator_patience)
