@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-_TAG = re.compile(r"\(([A-Za-z0-9_]+-\d{4})\)")
+_TAG = re.compile(r"\(([A-Za-z0-9_-]+-\d{4})\)")
+_DIGEST = re.compile(r"sha256=([0-9a-f]{64})")
 _PREFIX = "data:image/jpeg;base64,"
 
 
@@ -38,12 +39,19 @@ class ParityEndpoint:
     Attributes:
         base: `http://127.0.0.1:<port>`.
         replies: by tag; may be added to at any time.
+        untagged: what is said to a request with a picture and no tag, by chance of the picture; its tag
+            is then `untagged_name` with the picture's digest.
+        untagged_name: the dataset whose file has no questions.
+        delay: seconds every answer takes, so that several who ask are busy at a time.
         bodies: who -> tag -> the distinct bodies, with every picture replaced by its sha256.
         requests: who -> how many requests there were.
     """
 
     base: str = ""
     replies: dict[str, Reply] = field(default_factory=dict)
+    untagged: tuple[str, ...] = ()
+    untagged_name: str = ""
+    delay: float = 0.0
     bodies: dict[str, dict[str, list[object]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -54,9 +62,13 @@ class ParityEndpoint:
         return f"{self.base}/{who}/v1/chat/completions"
 
     def asked(self, who: str, prefix: str) -> dict[str, list[object]]:
-        """The bodies one side sent for one dataset, by tag."""
+        """The distinct bodies one side sent for one dataset, by tag, in no order of time."""
         found = self.bodies[who]
-        return {tag: found[tag] for tag in sorted(found) if tag.startswith(prefix)}
+        return {
+            tag: sorted(found[tag], key=json.dumps)
+            for tag in sorted(found)
+            if tag.startswith(prefix)
+        }
 
     async def answer(self, request: web.Request) -> web.Response:
         """Looks the row up by its tag; a request about no row is answered and not counted."""
@@ -64,7 +76,8 @@ class ParityEndpoint:
         body = json.loads(await request.read())
         kept = _with_digests(body)
         # Options are awkward on purpose: only the last tag in the text is the question's.
-        tags = _TAG.findall(json.dumps(kept, ensure_ascii=False))
+        text = json.dumps(kept, ensure_ascii=False)
+        tags = _TAG.findall(text) or self._by_picture(text)
         if not tags:
             # A client that asks whether anybody is there asks about no row.
             return web.json_response(_completion(str(body["model"]), "Yes."))
@@ -72,9 +85,20 @@ class ParityEndpoint:
         if kept not in self.bodies[who][tags[-1]]:
             self.bodies[who][tags[-1]].append(kept)
         reply = self.replies[tags[-1]]
+        await asyncio.sleep(self.delay)
         if reply.status != web.HTTPOk.status_code:
             return web.json_response({"error": "as planned"}, status=reply.status)
         return web.json_response(_completion(str(body["model"]), reply.text))
+
+    def _by_picture(self, text: str) -> list[str]:
+        """A tag for the picture of a request without one, and a reply that goes with it."""
+        digests = _DIGEST.findall(text)
+        if not digests or not self.untagged:
+            return []
+        tag = f"{self.untagged_name}-{digests[0][:12]}"
+        number = int(digests[0], 16) % len(self.untagged)
+        self.replies.setdefault(tag, Reply(text=self.untagged[number]))
+        return [tag]
 
 
 def _completion(model: str, text: str) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,7 @@ def run_peer(
     lmu_data: Path,
     datasets: list[str],
     model: Mapping[str, object],
+    more_models: Sequence[Mapping[str, object]] = (),
     nproc: int = 4,
     retry: int = 6,
     limit: int | None = None,
@@ -98,10 +99,12 @@ def run_peer(
         lmu_data: where the TSVs are; upstream puts its pictures there too.
         datasets: names, in order.
         model: the model of the EvalScope file, as the user writes it.
+        more_models: run after the first, on the same datasets.
         nproc: requests in flight.
         retry: attempts; overrides the model's own, as upstream does.
         limit: the first N rows.
-        drop_failed: evaluate a second time without the rows whose request failed, in `remaining/`.
+        drop_failed: evaluate a second time, in `remaining/`, without the rows whose request failed and
+            those that upstream counts together with one of them.
         skip_sleep: leave out upstream's random pauses; they cannot change a result.
         timeout: seconds for the whole run.
 
@@ -112,7 +115,7 @@ def run_peer(
     folder.mkdir(parents=True, exist_ok=True)
     job = {
         "datasets": datasets,
-        "model": dict(model),
+        "models": [dict(each) for each in (model, *more_models)],
         "nproc": nproc,
         "retry": retry,
         "limit": limit,

@@ -2,22 +2,25 @@
 
 Runs inside the peer environment; `peer_environment.run_peer` starts it with the path of a JSON job.
 It imports nothing of Assay. What is put in upstream's way is listed here, and none of it computes:
-torch and other heavy packages are hollow, md5 sums of replaced TSVs are not checked, and random
-pauses before a request are left out when the job says so.
+torch and other heavy packages are hollow, md5 sums of replaced TSVs are not checked, temporary files and
+pools of processes are this process's own, and random pauses before a request are left out when the job
+says so.
 """
 
 # ruff: noqa: PLC0415 - vlmeval can be imported only once the hollow packages are in place
 
-import ast
 import importlib.abc
 import importlib.machinery
 import json
+import os
 import random
 import resource
 import sys
 import time
 import types
 from pathlib import Path
+
+import row_verdicts
 
 STARTED = time.monotonic()
 BEGUN = time.time()
@@ -75,9 +78,9 @@ def folder_name(served):
     return Path(served).name.replace(":", "-").replace(".", "_")
 
 
-def model_parameters(job):
+def model_parameters(model, retry):
     """EvalScope's merge: the user's keys over the registry's defaults; `retry` as run.py does."""
-    given = dict(job["model"])
+    given = dict(model)
     given.pop("name")
     merged = {
         "model": given.pop("type"),
@@ -88,20 +91,19 @@ def model_parameters(job):
         "retry": 10,
     }
     merged.update(given)
-    merged["retry"] = job["retry"]
+    merged["retry"] = retry
     merged["verbose"] = False
     return merged
 
 
-def forget_md5(names):
+def forget_md5():
     """The TSVs are stand-ins for the official ones: what is in LMUData is taken as it is."""
     import vlmeval.dataset as catalog
 
     for cls in catalog.DATASET_CLASSES:
         sums = getattr(cls, "DATASET_MD5", None)
         if isinstance(sums, dict):
-            for name in names:
-                sums.pop(name, None)
+            sums.clear()
 
 
 def skip_sleep():
@@ -111,51 +113,72 @@ def skip_sleep():
     base.time = types.SimpleNamespace(sleep=lambda _seconds: None)
 
 
-def evaluate(dataset, table):
-    # run.py's get_judge_kwargs under `judge: exact_matching`.
-    dataset.evaluate(
-        str(table),
-        nproc=4,
-        verbose=False,
-        retry=6,
-        timeout=600,
-        model="exact_matching",
+def own_temporary_files():
+    """Circular scoring writes /tmp/<second>.xlsx, where two processes would meet."""
+    from vlmeval.dataset.utils import multiple_choice
+
+    original = multiple_choice.timestr
+    multiple_choice.timestr = lambda: f"peer-{os.getpid()}-{original()}"
+
+
+def small_pool():
+    """A collection's pictures are written by 32 processes a member; how many changes nothing."""
+    import multiprocessing
+
+    from vlmeval.smp import file
+
+    file.mp = types.SimpleNamespace(Pool=lambda _size: multiprocessing.Pool(2))
+
+
+NO_ANSWERS = ("DocVQA_TEST", "InfoVQA_TEST", "Q-Bench1_TEST", "A-Bench_TEST")
+
+
+def is_scored(name):
+    """run.py's list of what is not evaluated."""
+    from vlmeval.smp import MMBenchOfficialServer
+
+    if name.startswith("MMBench_TEST"):
+        return MMBenchOfficialServer(name)
+    submitted = name == "MMMU_TEST" or "MMT-Bench_ALL" in name
+    unscored = "MLLMGuard_DS" in name or name == "AesBench_TEST"
+    return not (submitted or unscored or name in NO_ANSWERS)
+
+
+def submit(name, table):
+    """run.py's branches for what others score."""
+    from vlmeval.utils.result_transfer import (
+        MMMU_result_transfer,
+        MMTBench_result_transfer,
     )
+
+    if name == "MMMU_TEST":
+        MMMU_result_transfer(str(table))
+    elif "MMT-Bench_ALL" in name:
+        MMTBench_result_transfer(str(table), **JUDGE)
+
+
+# run.py's get_judge_kwargs under `judge: exact_matching`.
+JUDGE = {
+    "nproc": 4,
+    "verbose": False,
+    "retry": 6,
+    "timeout": 600,
+    "model": "exact_matching",
+}
 
 
 def evaluate_remaining(dataset, table, folder):
-    """Upstream's evaluate() on the rows whose request did not fail, in a folder of its own."""
+    """Upstream's evaluate() without the groups of rows one of whose requests failed."""
     from vlmeval.inference import FAIL_MSG
     from vlmeval.smp import dump
 
     # infer_data_job left the raw predictions in dataset.data; the xlsx would re-type the column.
-    full = dataset.data
-    keep = [FAIL_MSG not in text for text in full["prediction"]]
+    full, keys = dataset.data, row_verdicts.group_keys(dataset)
+    failed = [FAIL_MSG in text for text in full["prediction"]]
+    gone = {key for key, fail in zip(keys, failed, strict=True) if fail}
     folder.mkdir(parents=True, exist_ok=True)
-    dump(full[keep], str(folder / table.name))
-    evaluate(dataset, folder / table.name)
-
-
-def verdicts(name, table):
-    """Per-sample verdicts as upstream's own result files have them, by index."""
-    from vlmeval.dataset.utils.vqa_eval import hit_calculate
-    from vlmeval.smp import load
-
-    stem = str(table).removesuffix(".xlsx")
-    if Path(f"{stem}_exact_matching_result.xlsx").exists():
-        data = load(f"{stem}_exact_matching_result.xlsx")
-        return {
-            str(k): float(v) for k, v in zip(data["index"], data["hit"], strict=True)
-        }
-    if Path(f"{stem}_auxmatch.xlsx").exists():
-        data = load(f"{stem}_auxmatch.xlsx")
-        return {
-            str(k): float(v) for k, v in zip(data["index"], data["score"], strict=True)
-        }
-    data = load(f"{stem}_results.xlsx")
-    lines = [{"match": ast.literal_eval(text)} for text in data["eval_match"]]
-    hits = [float(hit) for hit in hit_calculate(lines, name)]
-    return {str(k): v for k, v in zip(data["index"], hits, strict=True)}
+    dump(full[[key not in gone for key in keys]], str(folder / table.name))
+    dataset.evaluate(str(folder / table.name), **JUDGE)
 
 
 def run_dataset(name, model, model_name, job, folder):
@@ -178,21 +201,29 @@ def run_dataset(name, model, model_name, job, folder):
     inferred, infer_cpu = time.monotonic(), time.process_time() - cpu
     # Inference leaves the answers in dataset.data as they came, before the xlsx round trip.
     data = dataset.data
-    said = {
-        "predictions": {
-            str(k): v for k, v in zip(data["index"], data["prediction"], strict=True)
-        }
-    }
-    table, top = folder / f"{model_name}_{name}.xlsx", folder.parent
-    if job["drop_failed"]:
-        rest = top / "remaining" / model_name
+    indices = [str(index) for index in data["index"]]
+    said = {"predictions": list(zip(indices, data["prediction"], strict=True))}
+    table = folder / f"{model_name}_{name}.xlsx"
+    scored = is_scored(name)
+    if job["drop_failed"] and scored:
+        rest = folder.parent / "remaining" / model_name
         evaluate_remaining(dataset, table, rest)
-        said["verdicts_of_remaining"] = verdicts(name, rest / table.name)
+        kept = row_verdicts.verdicts(dataset, rest / table.name)
+        said["verdicts_of_remaining"] = kept
     scoring = time.monotonic()
-    evaluate(dataset, table)
+    if scored:
+        dataset.evaluate(str(table), **JUDGE)
+    else:
+        submit(name, table)
     ended = time.monotonic()
-    said["verdicts"] = verdicts(name, table)
-    (top / f"{name}.samples.json").write_text(json.dumps(said))
+    if scored:
+        said["verdicts"] = row_verdicts.verdicts(dataset, table)
+        said["groups"] = row_verdicts.group_verdicts(dataset, table)
+        said["rotations"] = row_verdicts.rotations(dataset)
+        said["units"] = row_verdicts.units(dataset)
+    else:
+        said["verdicts"] = dict.fromkeys(indices)
+    (folder.parent / f"{model_name}.{name}.json").write_text(json.dumps(said))
     return {
         "rows": len(data),
         "load_seconds": loaded - begun,
@@ -210,20 +241,23 @@ def main():
     imported = time.monotonic()
     if job["skip_sleep"]:
         skip_sleep()
-    forget_md5(job["datasets"])
-    random.seed(42)
-    model_name = folder_name(job["model"]["type"])
-    folder = Path(job["folder"]) / model_name
-    folder.mkdir(parents=True, exist_ok=True)
-    per_dataset = {}
-    for name in job["datasets"]:
-        # A model object per dataset, as a process per dataset would have it.
-        model = CustomAPIModel(**model_parameters(job))
-        per_dataset[name] = run_dataset(name, model, model_name, job, folder)
+    forget_md5()
+    own_temporary_files()
+    small_pool()
+    names, per_dataset = [], {}
+    for parameters in job["models"]:
+        names.append(folder_name(parameters["type"]))
+        folder = Path(job["folder"]) / names[-1]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in job["datasets"]:
+            random.seed(42)
+            # A model object per dataset, as a process per dataset would have it.
+            model = CustomAPIModel(**model_parameters(parameters, job["retry"]))
+            per_dataset[name] = run_dataset(name, model, names[-1], job, folder)
     mine = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     facts = {
-        "model_name": model_name,
+        "model_name": names[0],
         "begun": BEGUN,
         "wall_seconds": time.monotonic() - STARTED,
         "import_seconds": imported - STARTED,
@@ -234,7 +268,7 @@ def main():
         + children.ru_stime,
         "peak_rss_bytes": mine.ru_maxrss * 1024,
     }
-    (folder.parent / "facts.json").write_text(json.dumps(facts))
+    (Path(job["folder"]) / "facts.json").write_text(json.dumps(facts))
 
 
 # The guard matters: VQA scoring forks a multiprocessing pool.
