@@ -96,6 +96,7 @@ def watch(dataset: Any, table: Any, recorder: Recorder) -> None:
     rows: dict[str, list[int]] = {name: [] for name in members}
     for row, name in enumerate(table["SUB_DATASET"]):
         rows[name].append(row)
+    recorder.rows_of = rows
     for name, member in members.items():
         member.evaluate = _watched(member.evaluate, name, rows[name], recorder)
 
@@ -109,7 +110,7 @@ def _watched(
             scores = evaluate(eval_file, **settings)
         finally:
             recorder.places = None
-        recorder.members[name] = (eval_file, rows, scores.copy())
+        recorder.members[name] = (eval_file, scores.copy())
         return scores
 
     return watched

@@ -249,31 +249,39 @@ def _write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> N
 
 
 def _values(task: ScoringTask, made: _Pass) -> Any:
-    members = {name: scores for name, (_, _, scores) in made.recorder.members.items()}
+    members = {name: scores for name, (_, scores) in made.recorder.members.items()}
     return values_of(task.dataset, made.scores, members)
 
 
 def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
     """The prediction table as upstream read it, whose cells name its splits and categories."""
-    recorder, family = whole.recorder, whole.family
+    family = whole.family
     scores = {row: verdict.score for row, verdict in whole.verdicts.items()}
     if family is CIRCULAR:
         # Upstream counts questions, not rotations: right where every rotation is.
         for group in family.groups(whole.table) if family.groups else ():
             right = min((scores.get(row, 0.0) for row in group), default=0.0)
             scores |= dict.fromkeys(group, right)
-    paths = {
-        name: (path, rows) for name, (path, rows, _) in recorder.members.items()
-    } or {"": (str(whole.path), None)}
     return Rows(
-        tables={
-            name: Table(recorder.first_frame(path), family, rows)
-            for name, (path, rows) in paths.items()
-        },
+        tables=_tables(whole),
         unscored=unscored,
         scores=scores,
         fault=_fault(whole),
     )
+
+
+def _tables(whole: _Pass) -> dict[str, Table]:
+    recorder, family = whole.recorder, whole.family
+    if not recorder.rows_of:
+        return {"": Table(recorder.first_frame(str(whole.path)), family)}
+    found = {}
+    for name, rows in recorder.rows_of.items():
+        path, _ = recorder.members.get(name, ("", None))
+        read = recorder.first_frame(path)
+        # Where upstream failed before it came to a member, the dataset's own cells have to do.
+        table = whole.table.iloc[list(rows)] if read is None else read
+        found[name] = Table(table, family, rows)
+    return found
 
 
 def _fault(whole: _Pass) -> str:

@@ -36,7 +36,8 @@ class Recorder:
         failed: whether `evaluate()` itself raised.
         places: the rows of the member that upstream works on, by their position in its own file; None:
             the dataset is no collection.
-        members: what `evaluate()` gave for each member of a collection.
+        rows_of: the rows of each member of a collection.
+        members: the file and the scores of each member that upstream has evaluated.
         results: what the per-row function gave, by row.
         options: the option letter upstream read, by row (multiple choice).
         hits: per-row scores as upstream's metric counts them (VQA, captions), in file order.
@@ -47,7 +48,8 @@ class Recorder:
     errors: dict[int, str] = field(default_factory=dict)
     failed: bool = False
     places: Sequence[int] | None = None
-    members: dict[str, Any] = field(default_factory=dict)
+    rows_of: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    members: dict[str, tuple[str, Any]] = field(default_factory=dict)
     results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     options: dict[int, str] = field(default_factory=dict)
     hits: list[float] | None = None
@@ -137,6 +139,10 @@ def install() -> None:
     _replace(
         multiple_choice.extract_answer_from_item,
         _noting_option(multiple_choice.extract_answer_from_item),
+    )
+    _replace(
+        multiple_choice.prefetch_answer,
+        _noting_prefetch(multiple_choice.prefetch_answer),
     )
     _replace(
         multiple_choice.prefetch_circular_group,
@@ -322,26 +328,37 @@ def _noting_option(original: Callable[..., Any]) -> Callable[..., Any]:
     return extract_answer_from_item
 
 
+def _noting_prefetch(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What upstream reads from one rotation of a question."""
+
+    def prefetch_answer(item: Any) -> Any:
+        row = _active.row(item.name)
+        try:
+            option = original(item)
+        except Exception as error:
+            _active.note_error(row, error)
+            raise
+        if row not in _active.skipped:
+            _active.results[row] = {"hit": int(option == item["GT"])}
+            _active.options[row] = str(option or "Z")
+        return option
+
+    return prefetch_answer
+
+
 def _noting_rotations(
-    original: Callable[..., Any], prefetch: Callable[[Any], Any]
+    original: Callable[..., Any], prefetch_answer: Callable[[Any], Any]
 ) -> Callable[..., Any]:
     """Upstream stops at a group's first wrong rotation; here it is asked about each of them."""
 
     def prefetch_circular_group(sub_data: Any, verbose: bool = False) -> Any:  # noqa: FBT001, FBT002 - upstream's
+        found = original(sub_data, verbose=verbose)
         for place, label in enumerate(sub_data.index):
-            item = sub_data.iloc[place]
-            row = _active.row(label)
-            option = _active.attempt(row, partial(_rotation, prefetch, item), None)
-            if option is not None and row not in _active.skipped:
-                _active.options[row] = option["opt"]
-        return original(sub_data, verbose=verbose)
+            if _active.row(label) not in _active.results:
+                prefetch_answer(sub_data.iloc[place])
+        return found
 
     return prefetch_circular_group
-
-
-def _rotation(prefetch: Callable[[Any], Any], item: Any) -> dict[str, Any]:
-    option = prefetch(item)
-    return {"hit": int(option == item["GT"]), "opt": str(option or "Z")}
 
 
 def _noting_hits(original: Callable[..., Any]) -> Callable[..., Any]:
