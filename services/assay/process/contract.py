@@ -37,6 +37,7 @@ class ExitCode(IntEnum):
 
     RETRY: this process must go, its work must not (75 is sysexits' EX_TEMPFAIL).
     HELD: somebody else holds the run.
+    BELOW_THRESHOLD: a score misses what `assay report --threshold` asks for.
     """
 
     OK = 0
@@ -44,6 +45,7 @@ class ExitCode(IntEnum):
     BAD_CONFIG = 2
     BELOW_COVERAGE = 3
     HELD = 4
+    BELOW_THRESHOLD = 5
     RETRY = 75
 
 
@@ -153,7 +155,11 @@ class S3StoreConfig(BaseModel):
     """Who may use the prefix; another one's is refused."""
     access_key: SecretStr = SecretStr("")
     secret_key: SecretStr = SecretStr("")
-    """Empty (with `access_key`): anonymous."""
+    """Empty (with `access_key`): anonymous, unless `credentials` names a folder."""
+    credentials: Path | None = None
+    """A folder with the files `access-key` and `secret-key`, read again when they change."""
+    create_bucket: bool = False
+    """Make the bucket when the prefix is claimed: for a store that is made with us."""
     secure: bool = True
     """Use TLS, verified."""
     ca_file: Path | None = None

@@ -22,6 +22,7 @@ from minio import Minio
 from assay.domain.errors import ConflictError, CorruptError, NotFoundError
 from assay.process.contract import S3StoreConfig
 from assay.store.keys import parts_of
+from assay.store.s3_credentials import FolderCredentials
 from assay.store.s3_errors import PastEndError, no_bucket, translated
 
 OWNER = "owner.json"
@@ -49,6 +50,9 @@ class S3Store:
             config.endpoint,
             access_key=config.access_key.get_secret_value() or None,
             secret_key=config.secret_key.get_secret_value() or None,
+            credentials=FolderCredentials(config.credentials)
+            if config.credentials
+            else None,
             secure=config.secure,
             region=config.region,
             http_client=_pool(config),
@@ -65,6 +69,8 @@ class S3Store:
             CorruptError: its `owner.json` is not one of ours.
             StoreUnavailableError, StoreFullError: as always.
         """
+        if self._config.create_bucket:
+            self._make_bucket()
         ours = _Owner(self._config.owner)
         found = self._owner()
         if found is None:
@@ -147,6 +153,11 @@ class S3Store:
                     self._bucket, self._prefix + key, expires=self._expiry
                 )
             )
+
+    def _make_bucket(self) -> None:
+        with translated("make", f"bucket {self._bucket} ({self._config.endpoint})"):
+            if not self._client.bucket_exists(self._bucket):
+                self._client.make_bucket(self._bucket, location=self._config.region)
 
     def _owner(self) -> _Owner | None:
         try:

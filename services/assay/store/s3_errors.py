@@ -28,6 +28,7 @@ _FULL = {
 }
 _WRONG_KEYS = "put the access key and the secret key of the object store right"
 _DENIED = {
+    "BucketAlreadyExists": "name another bucket: somebody else has this one",
     "AccessDenied": "allow this access key s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
     "AllAccessDisabled": "enable the account of this access key",
     "AccountProblem": "enable the account of this access key",
@@ -71,6 +72,9 @@ def translated(attempt: str, place: str) -> Iterator[None]:
     try:
         yield
     except S3Error as error:
+        # Made by somebody else between the look and the making: then it is there.
+        if error.code == "BucketAlreadyOwnedByYou":
+            return
         raise _of_answer(error, f"cannot {attempt} {place}: {error.code}") from error
     except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
         raise _of_silence(error, f"cannot {attempt} {place}") from error

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
 
 import pytest
 import urllib3
 from minio import Minio
 
 from assay.domain.errors import (
+    ConfigError,
     ConflictError,
     CorruptError,
     StoreFullError,
@@ -43,6 +45,30 @@ def test_a_prefix_is_claimed_once_and_again_by_its_owner(minio, bucket, admin, s
     stored = admin.get_object(bucket, "space/demo/owner.json")
     assert json.loads(stored.read()) == {"owner": "this cluster"}
     stored.close()
+
+
+def test_a_bucket_of_a_store_that_is_made_with_us_is_made_too(minio):
+    config = minio.config(bucket=f"b-{uuid.uuid4().hex[:12]}", create_bucket=True)
+    S3Store(config).claim()
+    S3Store(config).claim()
+    S3Store(config).put("blobs/x", b"1")
+
+
+def test_keys_in_a_folder_are_read_again_when_they_are_replaced(
+    minio, bucket, tmp_path
+):
+    (tmp_path / "access-key").write_text(ACCESS_KEY)
+    (tmp_path / "secret-key").write_text("old")
+    changes = {"access_key": "", "secret_key": "", "credentials": tmp_path}
+    store = S3Store(minio.config(bucket=bucket, **changes))
+    with pytest.raises(StoreFullError, match="SignatureDoesNotMatch"):
+        store.put("blobs/x", b"1")
+    (tmp_path / "new").write_text(f"{SECRET_KEY}\n")
+    (tmp_path / "new").replace(tmp_path / "secret-key")
+    store.put("blobs/x", b"1")
+    (tmp_path / "secret-key").unlink()
+    with pytest.raises(ConfigError, match="secret-key"):
+        store.get("blobs/x")
 
 
 def test_a_prefix_of_another_owner_is_refused_by_its_name(minio, bucket, s3):
