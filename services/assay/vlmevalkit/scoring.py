@@ -27,7 +27,7 @@ from assay.seal.child import Outlet, read_input, seal
 from assay.vlmevalkit import (
     scoring_collections,
     scoring_passes,
-    scoring_recorder,
+    scoring_plumbing,
     shim,
 )
 from assay.vlmevalkit.scoring_passes import Answer, Scored
@@ -45,7 +45,7 @@ def main() -> None:
     os.environ["LMUData"] = str(Path("lmu").resolve())  # noqa: SIM112 - upstream's spelling
     # Upstream's progress bars, one per row where it is asked about rows alone.
     os.environ["TQDM_DISABLE"] = "1"
-    scoring_recorder.install()
+    scoring_plumbing.install()
     scoring_collections.install()
     # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
     mimetypes.init()
