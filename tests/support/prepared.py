@@ -34,15 +34,8 @@ def put_prepared(
     digest = hashlib.sha256(repr((name, questions, picture)).encode()).hexdigest()
     ids = [str(number) for number in range(len(questions))]
     shown = (picture, *more_pictures)
-    records = [
-        fmt.encode_prompt([[number % len(shown), question]])
-        for number, question in enumerate(questions)
-    ]
-    offsets = [sum(map(len, records[:n])) for n in range(len(records) + 1)]
-    stored = [
-        StoredPicture(hashlib.sha256(data).hexdigest(), 0, at, len(data))
-        for data, at in zip(shown, accumulate(map(len, shown), initial=0), strict=False)
-    ]
+    records = _records(questions, len(shown))
+    offsets = accumulate(map(len, records), initial=0)
     rows = "".join(f"{i}\t{'x' * 70}\t{q}\tA\n" for i, q in enumerate(questions))
     parts = {
         fmt.TABLE: (table or "index\timage\tquestion\tanswer\n" + rows).encode(),
@@ -50,28 +43,56 @@ def put_prepared(
         fmt.INVALID: json.dumps(dict(invalid or {})).encode(),
         fmt.PROMPTS: b"".join(records),
         fmt.PROMPT_INDEX: b"".join(map(fmt.encode_offset, offsets)),
-        fmt.PICTURES: b"".join(map(fmt.encode_picture, stored)),
+        fmt.PICTURES: _places(shown),
         fmt.pack_name(0): b"".join(shown),
     }
     for part, data in parts.items():
         (folder / part).write_bytes(data)
-    manifest = Manifest(
+    described = {
+        "family": family,
+        "sample_count": len(questions),
+        "invalid_count": len(invalid or {}),
+        "picture_count": len(shown),
+        **manifest_fields,
+    }
+    sizes = {part: len(data) for part, data in parts.items()}
+    publish(store, folder, _manifest(name, digest, sizes, described))
+    return digest
+
+
+def _manifest(
+    name: str, digest: str, sizes: Mapping[str, int], described: Mapping[str, Any]
+) -> Manifest:
+    return Manifest(
         name=name,
         digest=digest,
-        family=family,
         cls="CustomMCQDataset",
         type="MCQ",
-        sample_count=len(questions),
-        invalid_count=len(invalid or {}),
-        picture_count=len(shown),
         source_digest="0" * 64,
         source_md5="0" * 32,
-        source_bytes=len(parts[fmt.TABLE]),
+        source_bytes=sizes[fmt.TABLE],
         localized=False,
         pictures=PicturePolicy(),
         versions={"prepare": "test"},
-        parts={part: len(data) for part, data in parts.items()},
-        **manifest_fields,
+        parts=sizes,
+        **described,
     )
-    publish(store, folder, manifest)
-    return digest
+
+
+def _places(shown: Sequence[bytes]) -> bytes:
+    """The records of pictures that stand one after the other in the first pack."""
+    starts = accumulate(map(len, shown), initial=0)
+    return b"".join(
+        fmt.encode_picture(
+            StoredPicture(hashlib.sha256(data).hexdigest(), 0, start, len(data))
+        )
+        for data, start in zip(shown, starts, strict=False)
+    )
+
+
+def _records(questions: Sequence[str], pictures: int) -> list[bytes]:
+    """Each question with one of the pictures, in turn."""
+    return [
+        fmt.encode_prompt([[number % pictures, question]])
+        for number, question in enumerate(questions)
+    ]

@@ -11,6 +11,7 @@ from assay.rpc.dataset_convert import (
     prepared_to_proto,
     progress_to_proto,
     source_from_proto,
+    sources_from_proto,
 )
 from assay.v1 import dataset_pb2, dataset_pb2_grpc
 
@@ -32,10 +33,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             else None,
             pictures=policy_from_proto(request.pictures),
             mirrors=dict(request.mirrors),
-            member_sources={
-                name: source_from_proto(source)
-                for name, source in request.member_sources.items()
-            },
+            member_sources=sources_from_proto(request.member_sources),
         )
         async for step in self._service.prepare(wanted):
             yield progress_to_proto(step)

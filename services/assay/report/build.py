@@ -13,7 +13,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit, urlunsplit
 
 from assay.domain.report import RunReport, TaskReport
-from assay.domain.run import Dataset, Model
+from assay.domain.run import Dataset, Model, SourceOverride
 from assay.domain.score import Metric
 from assay.domain.task import TaskState
 
@@ -141,19 +141,26 @@ def _provenance(report: RunReport) -> Json:
 def _dataset(dataset: Dataset, report: RunReport) -> Json:
     """Where a dataset came from and the digests its tasks were run with."""
     tasks = [task for task in report.tasks if task.id.dataset == dataset.name]
-    source = dataset.source
-    return {
+    told: Json = {
         "source_digest": next((t.source_digest for t in tasks if t.source_digest), ""),
         "prepared_digests": sorted({t.prepared_digest for t in tasks} - {""}),
-        "source": None
-        if source is None
-        else {
-            "url": None if source.url is None else _without_query(source.url),
-            "path": source.path,
-            "s3": source.s3,
-            "md5": source.md5,
-            "sha256": source.sha256,
-        },
+        "source": _source(dataset.source),
+    }
+    if dataset.members:
+        told["members"] = {m.name: _source(m.source) for m in dataset.members}
+    return told
+
+
+def _source(source: SourceOverride | None) -> Json | None:
+    """Where the user said a file is; None: he did not."""
+    if source is None:
+        return None
+    return {
+        "url": None if source.url is None else _without_query(source.url),
+        "path": source.path,
+        "s3": source.s3,
+        "md5": source.md5,
+        "sha256": source.sha256,
     }
 
 

@@ -13,6 +13,7 @@ from assay.rpc.dataset_convert import (
     policy_to_proto,
     prepared_from_proto,
     source_to_proto,
+    sources_to_proto,
     stage_from_proto,
 )
 from assay.rpc.status import error_of
@@ -57,10 +58,7 @@ class DatasetClient:
             source=source_to_proto(source) if source else None,
             pictures=policy_to_proto(policy),
             mirrors=mirrors,
-            member_sources={
-                member: source_to_proto(given)
-                for member, given in (member_sources or {}).items()
-            },
+            member_sources=sources_to_proto(member_sources or {}),
         )
         attempted = f"prepare dataset {name}"
         try:

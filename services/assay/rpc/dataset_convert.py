@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from assay.domain.prepared import PreparedRef, PrepareStage, StageProgress
 from assay.domain.run import PicturePolicy, SourceOverride
 from assay.v1 import dataset_pb2
@@ -31,6 +33,20 @@ def source_from_proto(message: dataset_pb2.SourceOverride) -> SourceOverride:
         md5=message.md5 or None,
         sha256=message.sha256 or None,
     )
+
+
+def sources_to_proto(
+    sources: Mapping[str, SourceOverride],
+) -> dict[str, dataset_pb2.SourceOverride]:
+    """Where the user says the files of several datasets are, as messages."""
+    return {name: source_to_proto(source) for name, source in sources.items()}
+
+
+def sources_from_proto(
+    messages: Mapping[str, dataset_pb2.SourceOverride],
+) -> dict[str, SourceOverride]:
+    """Where the user says the files of several datasets are, from messages."""
+    return {name: source_from_proto(message) for name, message in messages.items()}
 
 
 def policy_to_proto(policy: PicturePolicy) -> dataset_pb2.PicturePolicy:
