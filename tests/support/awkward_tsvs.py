@@ -90,9 +90,10 @@ def with_failures(tables: Sequence[AwkwardDataset]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     before = 0
     for made in tables:
-        # A collection numbers its rows anew, and a picture that it cannot write as JPEG ends it.
+        # A collection numbers its rows anew, and a picture that it cannot write as JPEG ends it; where
+        # rows share a file, the picture of the first stays.
         whole = len(tables) == 1
-        found = _fail(made, pictures=whole)
+        found = _fail(made, pictures=whole and "image_path" not in made.columns)
         for place, (tag, row) in enumerate(zip(made.replies, made.rows, strict=True)):
             if tag in found:
                 sample_id = row["index"] if whole else before + place

@@ -26,6 +26,8 @@ SERVED = "org/My.Model-7B"
 PARAMETERS = {"temperature": 0.0, "img_size": -1, "max_tokens": 64, "top_p": 0.5}
 """`top_p` is unknown to upstream and must reach the body."""
 
+_SEVERAL = Path(__file__).with_name("run_with_workers.py")
+
 Models = Sequence[tuple[str, Mapping[str, object]]]
 """What is served, and the parameters a user writes beside it."""
 
@@ -34,23 +36,30 @@ def run_assay(
     folder: Path,
     config: Mapping[str, object],
     *,
-    command: Sequence[str] = (),
+    workers: int = 1,
+    cache: Path | None = None,
     timeout: float = 600.0,
 ) -> AssayRun:
-    """`assay run` on a file made of `config`, in a process of its own, with a cache of its own.
+    """`assay run` on a file made of `config`, in a process of its own.
 
-    `command` is run instead, with the file and the run's folder as its arguments, where one is given.
+    Args:
+        folder: for the file and the run.
+        config: the file's content.
+        workers: infer processes a model.
+        cache: where prepared datasets are kept; None: a cache of the run's own.
+        timeout: seconds for the whole run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "eval.yaml"
     file.write_text(yaml.safe_dump(dict(config), sort_keys=False))
     run_dir = folder / "run"
     assay = str(Path(sys.executable).with_name("assay"))
+    several = [sys.executable, str(_SEVERAL), str(file), str(run_dir), str(workers)]
     done = subprocess.run(
-        [*command, str(file), str(run_dir)]
-        if command
-        else [assay, "run", str(file), "--run-dir", str(run_dir)],
-        env=os.environ | {"ASSAY_CACHE": str(folder / "cache")},
+        [assay, "run", str(file), "--run-dir", str(run_dir)]
+        if workers == 1
+        else several,
+        env=os.environ | {"ASSAY_CACHE": str(cache or folder / "cache")},
         capture_output=True,
         text=True,
         timeout=timeout,
