@@ -13,8 +13,12 @@ from assay.cli.score import score
 from assay.cli.version import version
 
 EXIT_CODES = (
-    "Exit codes: 0 complete; 3 a task's coverage is below the threshold; 2 bad config or usage; "
+    "Exit codes: 0 complete; 3 a task's coverage is below coverage_threshold; 2 bad config or usage; "
     "130 stopped on request (Ctrl-C, SIGTERM), can go on; 1 anything else."
+)
+
+REPORT_CODES = (
+    "Exit codes: 0 done; 5 a --threshold is missed; 2 bad usage; 1 anything else."
 )
 
 app = typer.Typer(
@@ -30,7 +34,7 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
 app.command(epilog=EXIT_CODES)(score)
-app.command()(report)
+app.command(epilog=REPORT_CODES)(report)
 app.command()(compare)
 app.add_typer(datasets)
 app.command()(version)

@@ -47,6 +47,51 @@ PicturesOption = Annotated[
 ]
 
 
+ThresholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="DATASET[/METRIC]=VALUE",
+        help="What a score must reach, on its own scale, with every model; again for more. Without METRIC, "
+        "the first headline figure. One that is missed, or withheld, makes the command exit with 5.",
+        show_default=False,
+    ),
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write tasks and thresholds as JUnit XML, for CI.",
+        show_default=False,
+    ),
+]
+CsvOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv", metavar="FILE", help="Write all figures as CSV.", show_default=False
+    ),
+]
+SamplesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--samples-csv",
+        metavar="FILE",
+        help="Write all samples as CSV. In both, text that a spreadsheet would run as a formula gets an "
+        "apostrophe in front.",
+        show_default=False,
+    ),
+]
+MlflowOption = Annotated[
+    bool,
+    typer.Option(
+        "--mlflow",
+        help="Log each model as a run of MLflow, which must be installed; MLFLOW_TRACKING_URI and "
+        "MLFLOW_EXPERIMENT_NAME say where to.",
+    ),
+]
+
+
 def report(
     run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
     file: FileArgument = None,
@@ -54,15 +99,34 @@ def report(
     as_json: JsonOption = False,
     html: HtmlOption = False,
     pictures: PicturesOption = Pictures.SOME,
+    threshold: ThresholdOption = None,
+    junit: JunitOption = None,
+    csv: CsvOption = None,
+    samples_csv: SamplesOption = None,
+    mlflow: MlflowOption = False,
 ) -> None:
-    """Print the result table of a run again, or make a page of it."""
+    """Print the result table of a run again, make a page of it, export it, or hold it against thresholds."""
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
     with told():
+        from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
+
+        document = read_report(run_dir)
+        exports = Exports(run_dir, document, threshold or ())
+        for target, make in (
+            (junit, exports.junit),
+            (csv, exports.figures),
+            (samples_csv, exports.samples),
+        ):
+            if target is not None:
+                typer.echo(f"wrote {exports.write(target, make())}")
         if html:
             typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
-        else:
-            show_report(read_report(run_dir), as_json=as_json)
+        if mlflow:
+            typer.echo(f"logged to MLflow: {', '.join(exports.mlflow())}")
+        if as_json or not (html or junit or csv or samples_csv or mlflow):
+            show_report(document, as_json=as_json)
+        exports.judge()
 
 
 def write_html(run_dir: Path, file: Path | None, pictures: Pictures) -> Path:
