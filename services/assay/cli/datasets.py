@@ -56,7 +56,11 @@ def list_datasets(
         bool, typer.Option("--json", help="Print a JSON list instead of the table.")
     ] = False,
 ) -> None:
-    """List the documented names: family, judge need, source, and what each can be used for here."""
+    """List the documented names.
+
+    With family, judge need, source, and what each can be used for here: scores, infer-only, needs
+    judge, or not yet, with the reason.
+    """
     rows = listed()
     if as_json:
         document = [_json(row) for row in rows]

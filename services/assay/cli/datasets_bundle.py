@@ -15,15 +15,16 @@ from assay.local.listener import Listener
 
 
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME")],
     *,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write it.")
     ],
 ) -> None:
-    """Write the raw files of fetched datasets, with their digests, into one file.
+    """Write fetched datasets into one file, to be imported elsewhere.
 
-    `assay datasets import FILE` takes it in where there is no network; runs prepare it there.
+    It holds the raw files and their digests. Where there is no network, `assay datasets import` takes
+    it in, and runs prepare the datasets from it.
     """
     with told():
         from assay.cli.progress import progress  # noqa: PLC0415 - once it is needed
@@ -43,7 +44,11 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote.")],
 ) -> None:
-    """Take in a file that `assay datasets export` wrote: all of it after a check, or nothing."""
+    """Take in what `assay datasets export` wrote.
+
+    Every member is checked first: all of it is imported, or nothing. Runs then find the datasets
+    without network.
+    """
     with told():
         from assay.cli.progress import progress  # noqa: PLC0415 - once it is needed
         from assay.dataset import bundle  # noqa: PLC0415

@@ -20,7 +20,7 @@ def fetch(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME...",
+            metavar="NAME",
             help="VLMEvalKit's names, or names of FILE's dataset_sources. None: all of FILE's data.",
             show_default=False,
         ),

@@ -17,13 +17,14 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME...", help="None: everything here.", show_default=False
+            metavar="NAME", help="None: everything here.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Read every stored byte of datasets again and say what is damaged, and the cure.
+    """Prove stored datasets byte by byte.
 
-    Exits with 1 if anything is.
+    Raw files and prepared parts are read again; what is damaged is named with its cure, and the exit
+    code is then 1.
     """
     with told():
         from assay.cli.progress import progress  # noqa: PLC0415 - once it is needed
@@ -55,11 +56,12 @@ def verify(
 
 
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME")],
 ) -> None:
-    """Take away what the cache holds of datasets and say how many bytes became free.
+    """Free what the cache holds of datasets.
 
-    Your own files (`path`, $LMUData) stay. What a run uses now is refused.
+    Says how many bytes that were. Your own files (`path`, $LMUData) stay; a dataset that a run uses now
+    is refused.
     """
     failed = False
     with told():

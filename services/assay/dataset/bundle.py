@@ -8,27 +8,35 @@ member can leave its folder. Everything here blocks.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from assay.dataset.bundle_manifest import (
+    MANIFEST,
+    REMOTE,
+    SEAL,
+    Packed,
+    Request,
+    damaged,
+    encoded,
+    members_of,
+    read_manifest,
+)
 from assay.dataset.holdings import Holdings, Progress, Raw, with_members
 from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
 from assay.dataset.sources.limits import check_room
 from assay.dataset.sources.resolve import check_name
 from assay.domain import catalog
 from assay.domain.errors import (
-    AssayError,
     ConflictError,
     CorruptError,
     DatasetError,
@@ -39,13 +47,6 @@ from assay.domain.identity import canonical_digest
 from assay.store import keys
 from assay.store.cache import IMPORTED, alone
 
-SCHEMA = "assay.datasets/v1"
-_MANIFEST = "manifest.json"
-_SEAL = "manifest.sha256"
-_MOST_MANIFEST_BYTES = 16 * 1024 * 1024
-_MOST_DATASETS = 10_000
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_MD5 = re.compile(r"[0-9a-f]{32}")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BROKEN = (
     zipfile.BadZipFile,
@@ -56,27 +57,6 @@ _BROKEN = (
     struct.error,
 )
 """What the zip reader says to a file that is none."""
-_REMOTE = ("HttpAddress", "S3Object")
-
-Request = Mapping[str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """One dataset of a bundle.
-
-    Attributes:
-        requests: what later runs may ask for that this file answers.
-    """
-
-    name: str
-    digests: Digests
-    requests: tuple[Request, ...]
-
-    @property
-    def member(self) -> str:
-        """Its member's name."""
-        return f"sha256/{self.digests.sha256}"
 
 
 def export(
@@ -130,7 +110,7 @@ def _chosen(holdings: Holdings, name: str) -> list[Raw]:
 
 def _packed(name: str, found: Sequence[Raw]) -> Packed:
     digests, entry = found[0].digests, catalog.lookup(name)
-    requests = [each.request for each in found if each.request.get("kind") in _REMOTE]
+    requests = [each.request for each in found if each.request.get("kind") in REMOTE]
     if entry is not None:
         if entry.url and entry.md5 in {"", digests.md5}:
             requests.append(_official(entry))
@@ -159,11 +139,10 @@ def _write(
     paths: Mapping[str, Path],
     counted: Callable[[int], None],
 ) -> None:
-    document = {"schema": SCHEMA, "datasets": [asdict(each) for each in packed]}
-    manifest = json.dumps(document, indent=1, sort_keys=True).encode()
+    manifest, seal = encoded(packed)
     with path.open("xb") as stream:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as bundle:
-            bundle.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), manifest)
+            bundle.writestr(zipfile.ZipInfo(MANIFEST, _EPOCH), manifest)
             for each in {each.member: each for each in packed}.values():
                 info = zipfile.ZipInfo(each.member, _EPOCH)
                 with (
@@ -175,8 +154,7 @@ def _write(
                             f"cannot export {each.name}: {paths[each.member]} is damaged",
                             cure=f"assay datasets rm {each.name}, then fetch it again",
                         )
-            seal = hashlib.sha256(manifest).hexdigest().encode()
-            bundle.writestr(zipfile.ZipInfo(_SEAL, _EPOCH), seal)
+            bundle.writestr(zipfile.ZipInfo(SEAL, _EPOCH), seal)
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -193,16 +171,16 @@ def import_(holdings: Holdings, source: Path, progress: Progress) -> list[Packed
     """
     staged = holdings.cache / "partial" / f".import-{secrets.token_hex(8)}"
     with _opened(source) as bundle:
-        packed = _manifest(bundle, source)
+        packed = read_manifest(bundle, source)
         for each in packed:
             _refuse_other(holdings, each)
         try:
             with _said(f"cannot take {source} into {holdings.cache}"):
                 staged.mkdir(parents=True)
-                total = sum(bundle.getinfo(m).file_size for m in _members(packed))
+                total = sum(bundle.getinfo(m).file_size for m in members_of(packed))
                 check_room(source.name, total, staged)
                 counted = _counted(progress, total)
-                for member in _members(packed).values():
+                for member in members_of(packed).values():
                     _stage(bundle, member, staged, counted, source)
                 with ExitStack() as held:
                     for each in sorted(packed, key=lambda one: one.name):
@@ -212,10 +190,6 @@ def import_(holdings: Holdings, source: Path, progress: Progress) -> list[Packed
         finally:
             shutil.rmtree(staged, ignore_errors=True)
     return packed
-
-
-def _members(packed: Sequence[Packed]) -> dict[str, Packed]:
-    return {each.member: each for each in packed}
 
 
 @contextmanager
@@ -228,69 +202,11 @@ def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
             f"there is no file {source}", cure="mend the path"
         ) from error
     except _BROKEN as error:
-        raise _damaged(source, str(error)) from error
+        raise damaged(source, str(error)) from error
     except OSError as error:
         raise NotFoundError(
             f"cannot read {source}: {error.strerror or error}"
         ) from error
-
-
-def _manifest(bundle: zipfile.ZipFile, source: Path) -> list[Packed]:
-    """What the bundle says it holds, after a look at all its members."""
-    infos = bundle.infolist()
-    names = [info.filename for info in infos]
-    if len(set(names)) != len(names):
-        raise _damaged(source, "two members have one name")
-    if any(
-        info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos
-    ):
-        raise _damaged(
-            source, "it is compressed or encrypted, which no bundle of ours is"
-        )
-    try:
-        if bundle.getinfo(_MANIFEST).file_size > _MOST_MANIFEST_BYTES:
-            raise _damaged(source, "its manifest is too long")
-        manifest = bundle.read(_MANIFEST)
-        if bundle.read(_SEAL).decode() != hashlib.sha256(manifest).hexdigest():
-            raise _damaged(source, "its manifest is not what was sealed")
-        document = json.loads(manifest)
-        if document["schema"] != SCHEMA:
-            raise _damaged(source, f"its schema is {str(document['schema'])[:60]!r}")
-        packed = [_read_packed(each) for each in document["datasets"][:_MOST_DATASETS]]
-    except (KeyError, TypeError, ValueError, AttributeError, DatasetError) as error:
-        raise _damaged(source, f"its manifest makes no sense: {error}") from error
-    expected = {_MANIFEST, _SEAL, *_members(packed)}
-    if expected != set(names):
-        odd = min(expected ^ set(names))
-        raise _damaged(source, f"{odd[:120]!r} is missing or has no place in it")
-    return packed
-
-
-def _read_packed(given: Mapping[str, Any]) -> Packed:
-    """One dataset of the manifest.
-
-    Raises:
-        ValueError, KeyError, TypeError: it makes no sense.
-        DatasetError: its name is none.
-    """
-    name, digests = str(given["name"]), Digests(**given["digests"])
-    check_name(name)
-    if not (_DIGEST.fullmatch(digests.sha256) and _MD5.fullmatch(digests.md5)):
-        raise ValueError(f"digests of {name}")
-    requests = [
-        {key: each[key] for key in ("kind", "where", "md5", "sha256")}
-        for each in given["requests"]
-    ]
-    for each in requests:
-        right = (
-            each["kind"] in _REMOTE
-            and isinstance(each["where"], str)
-            and each["md5"] in {None, digests.md5}
-            and each["sha256"] in {None, digests.sha256}
-        )
-        if not right:
-            raise ValueError(f"requests of {name}")
-    return Packed(name, digests, tuple(requests))
 
 
 def _stage(
@@ -304,7 +220,7 @@ def _stage(
     with bundle.open(packed.member) as member, place.open("xb") as stream:
         found = _copied(member, stream, counted)  # type: ignore[arg-type]
     if found != packed.digests:
-        raise _damaged(source, f"{packed.name} in it has other bytes than were packed")
+        raise damaged(source, f"{packed.name} in it has other bytes than were packed")
 
 
 def _refuse_other(holdings: Holdings, packed: Packed) -> None:
@@ -380,10 +296,3 @@ def _said(attempted: str) -> Iterator[None]:
             f"{attempted}: {error.strerror or error}",
             cure="make room, or name a place that can be written",
         ) from error
-
-
-def _damaged(source: Path, why: str) -> AssayError:
-    return CorruptError(
-        f"cannot import {source}: {why}; nothing was imported",
-        cure="copy it again, or export it again with `assay datasets export`",
-    )

@@ -37,6 +37,7 @@ from assay.domain.errors import DatasetError, SourceUnavailableError, StoreFullE
 _log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 1024 * 1024
+_HUGGING_FACE = "https://huggingface.co/"
 
 
 async def download(
@@ -216,11 +217,15 @@ class _Download:
     def _given_up(
         self, why: str, attempts: int, retry_after: float | None = None
     ) -> SourceUnavailableError:
+        other = "another address in `dataset_sources` or `mirrors`"
+        if self._shown.startswith(_HUGGING_FACE):
+            # Upstream goes there by itself; here nothing is asked that nobody named.
+            other += f", such as mirrors: {{{_HUGGING_FACE}: https://hf-mirror.com/}}"
         return SourceUnavailableError(
             f"cannot fetch dataset {self._name} from {self._shown}: {why}"
             f" ({attempts} attempts in a row)",
-            cure="run again when the server answers (it goes on from what has come), or name another"
-            " address in `dataset_sources` or `mirrors`",
+            cure="run again when the server answers (it goes on from what has come), or name"
+            f" {other}",
             retry_after=retry_after,
         )
 

@@ -101,8 +101,11 @@ def locate(
     official = Expected(entry.md5 or None if entry else None, None, "VLMEvalKit")
     if override is not None:
         return _given(name, override, mirrors, official)
-    for folder in lmu_data:
-        path = folder / f"{name}.tsv"
+    names = [f"{name}.tsv"]
+    if entry is not None and entry.url and entry.md5:
+        # Earlier versions of VLMEvalKit named files as their addresses do; it still takes those.
+        names.append(entry.url.rpartition("/")[2])
+    for path in (folder / file for file in names for folder in lmu_data):
         if path.is_file():
             return LocalFile(path.absolute(), official)
     if entry is not None and entry.url:
