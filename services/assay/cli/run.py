@@ -37,7 +37,8 @@ def run(
         typer.Option(
             "--run-dir",
             metavar="DIR",
-            help="The run's folder. Default: work_dir/<timestamp>.",
+            help="The run's folder. Default: work_dir/<timestamp>. With `mode: eval`: the run whose "
+            "answers are scored.",
         ),
     ] = None,
     resume: Annotated[
@@ -45,7 +46,8 @@ def run(
         typer.Option(
             "--resume",
             help="Go on with the run in --run-dir, or with the newest unfinished run of this "
-            "file below work_dir. Answers that are there are not asked for again.",
+            "file below work_dir. Answers that are there are not asked for again; of a run that "
+            "ended below its coverage what is unscored is asked again.",
         ),
     ] = False,
     as_json: JsonOption = False,

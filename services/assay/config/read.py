@@ -27,12 +27,12 @@ _ENDINGS = {".yaml", ".yml", ".json"}
 
 
 def load_file(path: Path) -> EvalFile:
-    """Reads a file: JSON where its name ends in .json, YAML otherwise.
+    """Reads a file and checks it.
 
     Raises:
         ConfigError: it cannot be read, is broken, or holds something that is refused.
     """
-    return parse(_mapping_of(path))
+    return parse(mapping_of(path))
 
 
 def parse(mapping: Mapping[str, object]) -> EvalFile:
@@ -82,7 +82,7 @@ def _no_eval_config(document: Mapping[str, object], inner: object) -> ConfigErro
 def _named(text: str) -> object:
     """What `eval_config` names: a file, or JSON text."""
     if Path(text[:4096]).suffix in _ENDINGS and "\n" not in text:
-        return _mapping_of(located(text, Path()))
+        return mapping_of(located(text, Path()))
     try:
         return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
@@ -93,7 +93,12 @@ def _named(text: str) -> object:
         ) from None
 
 
-def _mapping_of(path: Path) -> dict[str, object]:
+def mapping_of(path: Path) -> dict[str, object]:
+    """What a file holds, its keys and values unchecked: JSON where its name ends in .json, YAML otherwise.
+
+    Raises:
+        ConfigError: it cannot be read, is broken, or holds no map.
+    """
     name = printable(str(path), 200)
     text = _text(path, name)
     read = _from_json if path.suffix == ".json" else _from_yaml

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from assay.config.file import EvalFile
 from assay.config.problems import joined, nearest, printable
-from assay.config.read import load_file, parse
+from assay.config.read import load_file, mapping_of, parse
 from assay.domain.errors import ConfigError
 
 FIELDS = tuple(EvalFile.model_fields)
@@ -42,6 +42,20 @@ class TaskConfig:
             ConfigError: a field that is not known.
         """
         return cls(**{str(key): value for key, value in d.items()})
+
+    @classmethod
+    def from_yaml(cls, yaml_file: str | Path) -> Self:
+        """From a YAML file.
+
+        Raises:
+            ConfigError: it cannot be read, or holds a field that is not known.
+        """
+        return cls.from_dict(mapping_of(Path(yaml_file)))
+
+    @classmethod
+    def from_json(cls, json_file: str | Path) -> Self:
+        """From a JSON file; as `from_yaml`."""
+        return cls.from_yaml(json_file)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that were given, copied; they hold the models' keys."""

@@ -1,6 +1,8 @@
 """The command line without a run: help, errors, the report."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +10,7 @@ from typer.testing import CliRunner
 from assay.cli.main import app
 from assay.cli.run import conclude
 from assay.domain.report import RunState
+from assay.domain.run import Mode
 from assay.local.run import RunOutcome
 
 RUNNER = CliRunner()
@@ -19,8 +22,14 @@ def invoke(*arguments):
 
 def test_help_lists_the_commands_and_the_exit_codes():
     shown = invoke("--help").output
-    for word in ("run", "retry", "report", "version", "Exit codes: 0 complete", "130"):
+    for word in ("run", "retry", "score", "report", "Exit codes: 0 complete", "130"):
         assert word in shown
+
+
+def test_the_command_line_is_there_without_its_script():
+    command = [sys.executable, "-m", "assay.cli.main", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
 
 
 def test_help_of_a_command_says_what_resume_means():
@@ -42,7 +51,7 @@ def test_every_refused_key_is_an_error_with_a_cure(tmp_path):
     assert any(line.startswith("cure: ") for line in lines)
 
 
-@pytest.mark.parametrize("command", ["report", "retry"])
+@pytest.mark.parametrize("command", ["report", "retry", "score"])
 def test_a_folder_without_a_run_is_said(tmp_path, command):
     done = invoke(command, tmp_path)
     assert done.exit_code == 1
@@ -75,6 +84,22 @@ def test_the_end_says_what_to_do_next(tmp_path, capsys, code, state, words):
     with pytest.raises(Exception, match=str(code)):
         conclude(outcome, "my.yaml", as_json=True)
     assert words.format(folder) in capsys.readouterr().err
+
+
+def test_scoring_that_could_not_be_finished_says_how_to_score(tmp_path, capsys):
+    outcome = RunOutcome(
+        run_id="r",
+        run_dir=tmp_path,
+        state=RunState.RUNNING,
+        message="incomplete inference: 3 of 9",
+        exit_code=1,
+        mode=Mode.EVAL,
+    )
+    with pytest.raises(Exception, match="1"):
+        conclude(outcome, "my.yaml", as_json=False)
+    said = capsys.readouterr().err
+    assert "error: incomplete inference" in said
+    assert f"assay score {tmp_path}" in said
 
 
 def test_control_characters_never_reach_the_screen(tmp_path, capsys):

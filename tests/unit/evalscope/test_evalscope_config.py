@@ -43,6 +43,19 @@ def test_fields_have_the_files_defaults_and_can_be_changed():
     }
 
 
+@pytest.mark.parametrize("make", [TaskConfig.from_yaml, TaskConfig.from_json])
+def test_a_task_config_is_read_from_a_file_and_may_be_changed(tmp_path, make):
+    asked = {"work_dir": "w", "eval_config": eval_config()}
+    file = tmp_path / "eval.json"
+    file.write_text(json.dumps(asked))
+    task_cfg = make(str(file))
+    task_cfg.use_cache = "outputs/1"
+    assert task_cfg.to_dict() == {**asked, "use_cache": "outputs/1"}
+    file.write_text('{"wrok_dir": "w"}')
+    with pytest.raises(ConfigError, match="did you mean `work_dir`"):
+        make(file)
+
+
 def test_an_unknown_field_can_neither_be_set_nor_read():
     task_cfg = TaskConfig()
     with pytest.raises(ConfigError, match="wrok_dir"):
