@@ -58,7 +58,7 @@ class PromptBuilder:
         for member, own in _indices_by_member(self.name, data).items():
             _check_indices(member, own)
         self.answers = has_answers(self.name, data)
-        self.least_limit = _least_limit(self.name, data)
+        self.least_limit = _least_limit(self.name, data) if self.answers else 0
         return ids, self._prompts(dataset, ids)
 
     def _load(self) -> Any:
@@ -92,9 +92,9 @@ class PromptBuilder:
         self, dataset: Any, ids: Sequence[str]
     ) -> Iterator[list[TextOrPicture]]:
         with self._noting_files():
-            for row, sample_id in enumerate(ids):
+            for (asking, line), sample_id in zip(_lines(dataset), ids, strict=True):
                 try:
-                    message = dataset.build_prompt(dataset.data.iloc[row])
+                    message = asking.build_prompt(line)
                 except (Exception, SystemExit) as error:  # as above
                     raise DatasetError(
                         f"VLMEvalKit cannot build the prompt of sample {sample_id} of"
@@ -153,6 +153,17 @@ class PromptBuilder:
         finally:
             for (module, name, _), theirs in zip(changes, kept, strict=True):
                 setattr(module, name, theirs)
+
+
+def _lines(dataset: Any) -> Iterator[tuple[Any, Any]]:
+    """Every row, in order, with the dataset that asks about it.
+
+    A collection would look its members' rows up by their ids, at four times the cost.
+    """
+    members = getattr(dataset, "dataset_map", {dataset.dataset_name: dataset})
+    for member in members.values():
+        for row in range(len(member.data)):
+            yield member, member.data.iloc[row]
 
 
 class _OneByOne:
