@@ -74,10 +74,12 @@ def file_claim(config: AggregatorConfig) -> Leadership:
     """The claim that the config names, not yet acquired.
 
     Raises:
-        ConfigError: the store has no run.
+        ConfigError: the config names no file, and there is no run's folder.
     """
-    where = _run_dir(config, "store.run_dir", "name the run's folder")
-    path = where / "aggregator.lock"
+    path = config.lock_file
+    if path is None:
+        where = _run_dir(config, "lock_file", "name a file that holds the claim")
+        path = where / "aggregator.lock"
     if config.lock == "deadline":
         return DeadlineLock(path, this_process(), config.lock_seconds)
     return FlockLock(path, this_process())
@@ -113,7 +115,8 @@ async def _serve(
     )
     runs = Runs(lambda run_id: means(run_id=run_id), only=config.run_id)
     renewing = asyncio.create_task(_renewing(leadership, executor, runs))
-    await runs.restore()
+    if config.run_id:
+        await runs.restore()
     server = await serve(
         registrations(runs),
         listen=config.listen,

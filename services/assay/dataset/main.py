@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from assay.dataset.preparing import Preparer
 from assay.dataset.service import DatasetService
 from assay.dataset.servicer import DatasetServicer
 from assay.dataset.sources.fetch import S3Address, SourceFetcher
-from assay.domain.errors import AssayError, ConfigError, UnavailableError
+from assay.domain.errors import AssayError, ConfigError, TransientError
 from assay.process.configs import DatasetConfig
 from assay.process.contract import (
     ExitCode,
@@ -24,7 +25,7 @@ from assay.process.contract import (
 )
 from assay.rpc.credentials import authenticator
 from assay.rpc.server import Registration, serve
-from assay.store.folder import FolderStore
+from assay.store.opened import open_store
 from assay.telemetry.log import set_up_logging
 from assay.v1 import dataset_pb2_grpc
 
@@ -32,24 +33,37 @@ _log = structlog.get_logger(__name__)
 
 
 def build_service(config: DatasetConfig) -> DatasetService:
-    """Wires the service; the only place that does."""
-    if not isinstance(config.store, FolderStoreConfig):
-        raise ConfigError(
-            "store", "datasets are prepared in a folder", "give store.cache"
-        )
-    cache = config.store.cache.absolute()
-    store = FolderStore(cache)
+    """Wires the service; the only place that does.
+
+    Raises:
+        ConfigError: it has nowhere to work.
+        StoreUnavailableError, StoreFullError, ConflictError: the store cannot be used.
+    """
+    store = open_store(config.store)
+    work = _work_folder(config)
     fetcher = SourceFetcher(
         store,
-        partial=cache / "partial",
+        partial=work / "partial",
         s3=_s3_address(config),
     )
     return DatasetService(
         store,
         fetcher,
-        Preparer(cache / "work", unsealed=config.unsealed),
-        locks=cache / "locks",
+        Preparer(work / "work", unsealed=config.unsealed),
+        locks=work / "locks",
         lmu_data=config.lmu_data,
+    )
+
+
+def _work_folder(config: DatasetConfig) -> Path:
+    if config.work is not None:
+        return config.work.absolute()
+    if isinstance(config.store, FolderStoreConfig):
+        return config.store.cache.absolute()
+    raise ConfigError(
+        "work",
+        "a store in a bucket has no folder to download and prepare in",
+        "name one with room for the largest dataset, four times",
     )
 
 
@@ -68,7 +82,7 @@ async def run(config: DatasetConfig) -> None:
     Raises:
         UnavailableError: the address cannot be bound.
     """
-    service = build_service(config)
+    service = await asyncio.to_thread(build_service, config)
 
     def add(server: Any) -> None:
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(
@@ -106,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
     set_up_logging("dataset", file=config.log_file, secrets=secrets)
     try:
         uvloop.run(run(config))
-    except UnavailableError as error:
+    except TransientError as error:
         _log.error("cannot serve", error=str(error))
         return ExitCode.RETRY
     except AssayError as error:

@@ -54,7 +54,9 @@ class AggregatorConfig(ServerConfig):
     lease_seconds: float = 30.0
     """A worker that was not heard of for so long loses its leases."""
     lock: Literal["flock", "deadline"] = "flock"
-    """How the run is claimed: `flock` on one machine, `deadline` where a file lock does not reach."""
+    """How runs are claimed: `flock` on one machine, `deadline` where a file lock does not reach."""
+    lock_file: Path | None = None
+    """The claim; None: in the run's folder."""
     lock_seconds: float = 15.0
     """`deadline` only: how long a claim lasts without being renewed."""
     stop_grace: float = 10.0
@@ -81,6 +83,8 @@ class DatasetConfig(ServerConfig):
 
     store: StoreConfig
     """Of a folder only `cache` is used."""
+    work: Path | None = None
+    """Where files are downloaded and prepared. None: in the store's `cache`."""
     lmu_data: tuple[Path, ...] = ()
     """Folders that may hold `<name>.tsv` already (VLMEvalKit's `$LMUData`); the first with the file wins."""
     s3: S3Config | None = None

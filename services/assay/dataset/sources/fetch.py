@@ -35,6 +35,8 @@ Tell = Callable[[StageProgress], None]
 S3Address = Callable[[str, S3Object], str]
 """`S3Addresses.of` a configured endpoint; blocks."""
 
+_COPY_BYTES = 8 * 1024 * 1024
+
 _WRONG_DOWNLOAD = (
     "the address serves another file: name a right one in `dataset_sources` or `mirrors`, or the"
     " file's own md5 beside its address"
@@ -162,6 +164,8 @@ class SourceFetcher:
             raise
         self._store.put_file(keys.blob(digests.sha256), target)
         self._record(name, location, digests)
+        if target.exists():  # a bucket has a copy, and the file has served
+            return RawSource(digests, target)
         return RawSource(digests, self._path_of(digests))
 
     def _blob(self, recorded: Digests, tell: Tell) -> RawSource | None:
@@ -180,8 +184,17 @@ class SourceFetcher:
         return None
 
     def _path_of(self, digests: Digests) -> Path:
-        url = self._store.url(keys.blob(digests.sha256))
-        return Path(unquote(urlsplit(url).path))
+        """Where the blob can be read: in the store's folder, or in a copy of it from a bucket."""
+        key = keys.blob(digests.sha256)
+        url = urlsplit(self._store.url(key))
+        if url.scheme == "file":
+            return Path(unquote(url.path))
+        copy = self._partial / "copies" / digests.sha256
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with copy.open("wb") as stream:
+            for offset in range(0, digests.size, _COPY_BYTES):
+                stream.write(self._store.get_range(key, offset, _COPY_BYTES))
+        return copy
 
     def _recorded(self, name: str, location: Location) -> Digests | None:
         try:
