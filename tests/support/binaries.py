@@ -15,19 +15,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TOOLS = Path(__file__).parents[2] / "tools"
 _PINS = ("go.mod", "go.sum", "tools.go")
 _BUILD_SECONDS = 3000
+_CALICO = "github.com/projectcalico/calico"
 _KUBERNETES = (
     "k8s.io/component-base/version.gitVersion=v1.34.4",
     "k8s.io/component-base/version.gitMajor=1",
     "k8s.io/component-base/version.gitMinor=34",
     "k8s.io/component-base/version.gitTreeState=clean",
+)
+_HELM = (
+    "helm.sh/helm/v3/internal/version.version=v3.22.0",
+    # What it takes a cluster to be where it is not asked: `helm template`, `helm lint`.
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1",
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34",
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1",
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=34",
 )
 
 
@@ -42,10 +51,12 @@ class Tool:
     Attributes:
         packages: what is built, by the name of the binary.
         stamps: variables that the linker sets, for programs that say their own version.
+        copies: folders of modules that are wanted beside the binaries: (module, folder) by name.
     """
 
     packages: dict[str, str]
     stamps: Sequence[str] = ()
+    copies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def _kubernetes(*names: str) -> dict[str, str]:
@@ -55,7 +66,7 @@ def _kubernetes(*names: str) -> dict[str, str]:
 ALL = {
     "minio": Tool({"minio": "github.com/minio/minio"}),
     "etcd": Tool({"etcd": "go.etcd.io/etcd/server/v3"}),
-    "helm": Tool({"helm": "helm.sh/helm/v3/cmd/helm"}),
+    "helm": Tool({"helm": "helm.sh/helm/v3/cmd/helm"}, _HELM),
     "coredns": Tool({"coredns": "github.com/coredns/coredns"}),
     "kubernetes": Tool(
         _kubernetes(
@@ -68,11 +79,13 @@ ALL = {
         ),
         _KUBERNETES,
     ),
+    "pause": Tool({"pause": "."}),
     "calico": Tool(
         {
-            "calico": "github.com/projectcalico/calico/cni-plugin/cmd/calico",
-            "calico-felix": "github.com/projectcalico/calico/felix/cmd/calico-felix",
-        }
+            "calico": f"{_CALICO}/cni-plugin/cmd/calico",
+            "calico-felix": f"{_CALICO}/felix/cmd/calico-felix",
+        },
+        copies={"crd": (_CALICO, "libcalico-go/config/crd")},
     ),
 }
 
@@ -127,20 +140,28 @@ def _build(tool_name: str, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as parts:
         made = Path(parts) / "made"
         for name, package in tool.packages.items():
-            command = ["go", "build", "-mod=readonly", "-trimpath"]
-            command += ["-ldflags", f"-s -w{stamps}", "-o", str(made / name), package]
-            done = subprocess.run(
-                command,
-                cwd=TOOLS / tool_name,
-                env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
-                capture_output=True,
-                text=True,
-                timeout=_BUILD_SECONDS,
-                check=False,
-            )
-            if done.returncode:
-                raise MissingError(f"{name} cannot be built:\n{done.stderr[-2000:]}")
+            words = ["build", "-mod=readonly", "-trimpath"]
+            words += ["-ldflags", f"-s -w{stamps}", "-o", str(made / name), package]
+            _go(tool_name, words)
+        for name, (module, inner) in tool.copies.items():
+            source = _go(tool_name, ["list", "-m", "-f", "{{.Dir}}", module]).strip()
+            shutil.copytree(Path(source) / inner, made / name)
         made.rename(target)
+
+
+def _go(tool_name: str, words: Sequence[str]) -> str:
+    done = subprocess.run(
+        ["go", *words],
+        cwd=TOOLS / tool_name,
+        env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise MissingError(f"{tool_name} cannot be built:\n{done.stderr[-2000:]}")
+    return done.stdout
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+{{/*
+Names and labels. `assay.name` is the release's own; `assay.part` adds a component and stays within 63
+characters. A component is given as a list: (list . "aggregator").
+*/}}
+{{- define "assay.name" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $chart := default .Chart.Name .Values.nameOverride -}}
+{{- ternary .Release.Name (printf "%s-%s" .Release.Name $chart) (contains $chart .Release.Name) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "assay.part" -}}
+{{- printf "%s-%s" (include "assay.name" (index . 0)) (index . 1) -}}
+{{- end -}}
+
+{{/* What never changes of a component: selectors hold only this. */}}
+{{- define "assay.selector" -}}
+app.kubernetes.io/name: assay
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{- define "assay.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "assay.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: assay
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- end -}}
+
+{{- define "assay.meta" -}}
+name: {{ include "assay.part" . }}
+namespace: {{ (index . 0).Release.Namespace }}
+labels:
+  {{- include "assay.labels" . | nindent 2 }}
+{{- end -}}
+
+{{/* An image's whole name: (list . .Values.images.control). */}}
+{{- define "assay.image" -}}
+{{- $root := index . 0 -}}{{- $image := index . 1 -}}
+{{- with $root.Values.images.registry }}{{ . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default $root.Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+
+{{- define "assay.store.secret" -}}
+{{- default (include "assay.part" (list . "store")) .Values.store.existingSecret -}}
+{{- end -}}
+
+{{- define "assay.store.endpoint" -}}
+{{- if .Values.store.demo.enabled -}}
+{{- printf "%s.%s.svc:9000" (include "assay.part" (list . "minio")) .Release.Namespace -}}
+{{- else -}}
+{{- .Values.store.endpoint -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "assay.tls.secret" -}}
+{{- default (include "assay.part" (list . "tls")) .Values.tls.existingSecret -}}
+{{- end -}}
+
+{{- define "assay.keys.secret" -}}
+{{- default (include "assay.part" (list . "keys")) .Values.existingSecret -}}
+{{- end -}}
+
+{{/* A model's key, as VLMEvalKit names its folder. */}}
+{{- define "assay.model.key" -}}
+{{- $type := toString (default .name .type) -}}
+{{- regexReplaceAll "^.*/" $type "" | replace ":" "-" | replace "." "_" -}}
+{{- end -}}

@@ -1,0 +1,171 @@
+{{/*
+What every pod of ours has: Pod Security `restricted`, no token unless it is asked for, a read-only root.
+*/}}
+{{- define "assay.pod.security" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "assay.container.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Scheduling of a component: its section of the values. */}}
+{{- define "assay.pod.scheduling" -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
+{{- with index $ $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+{{- range $key := list "priorityClassName" "runtimeClassName" -}}
+{{- with index $ $key }}
+{{ $key }}: {{ . | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The pod of a service: (dict "root" . "component" "dataset" "module" "assay.dataset.main" "section" …
+"health" port). It serves on 8443 with TLS, and health without on 8080.
+*/}}
+{{- define "assay.service.pod" -}}
+{{- $part := list .root .component -}}
+metadata:
+  labels:
+    {{- include "assay.labels" $part | nindent 4 }}
+    {{- with .section.podLabels }}{{ toYaml . | nindent 4 }}{{ end }}
+  annotations:
+    checksum/config: {{ include "assay.config" . | sha256sum }}
+    {{- with .section.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
+spec:
+  serviceAccountName: {{ include "assay.part" $part }}
+  automountServiceAccountToken: {{ eq .component "controller" }}
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: 30
+  {{- with .root.Values.images.pullSecrets }}
+  imagePullSecrets:
+    {{- range . }}
+    - name: {{ . }}
+    {{- end }}
+  {{- end }}
+  securityContext:
+    {{- include "assay.pod.security" .root | nindent 4 }}
+  {{- include "assay.pod.scheduling" .section | nindent 2 }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "assay.image" (list .root .root.Values.images.control) | quote }}
+      imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+      args: [{{ .module }}, --config, /etc/assay/config.json]
+      ports:
+        - {name: grpc, containerPort: 8443}
+        - {name: health, containerPort: 8080}
+      startupProbe:
+        grpc: {port: 8080}
+        periodSeconds: 1
+        failureThreshold: 120
+      readinessProbe:
+        grpc: {port: 8080}
+        periodSeconds: 5
+      livenessProbe:
+        grpc: {port: 8080}
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      resources:
+        {{- toYaml .section.resources | nindent 8 }}
+      securityContext:
+        {{- include "assay.container.security" .root | nindent 8 }}
+      volumeMounts:
+        - {name: config, mountPath: /etc/assay, readOnly: true}
+        - {name: tls, mountPath: /etc/assay-tls, readOnly: true}
+        - {name: identity, mountPath: /var/run/assay, readOnly: true}
+        - {name: scratch, mountPath: /tmp}
+        {{- if ne .component "controller" }}
+        - {name: store, mountPath: /etc/assay-store, readOnly: true}
+        {{- with .root.Values.store.caSecret }}
+        - {name: store-ca, mountPath: /etc/assay-store-ca, readOnly: true}
+        {{- end }}
+        {{- end }}
+  volumes:
+    - name: config
+      configMap: {name: {{ include "assay.part" $part }}}
+    - name: tls
+      secret: {secretName: {{ include "assay.tls.secret" .root }}}
+    - name: identity
+      projected:
+        sources:
+          - serviceAccountToken:
+              path: token
+              expirationSeconds: 600
+              {{- /* The controller calls services; a service reads the cluster's keys at the API server. */}}
+              {{- if eq .component "controller" }}
+              audience: assay/{{ .root.Release.Namespace }}/{{ .root.Release.Name }}/controller
+              {{- end }}
+          - configMap:
+              name: kube-root-ca.crt
+              items: [{key: ca.crt, path: ca.crt}]
+    - name: scratch
+      emptyDir: {}
+    {{- if ne .component "controller" }}
+    - name: store
+      secret: {secretName: {{ include "assay.store.secret" .root }}}
+    {{- with .root.Values.store.caSecret }}
+    - name: store-ca
+      secret: {secretName: {{ . }}}
+    {{- end }}
+    {{- end }}
+{{- end -}}
+
+{{/* The config of a service, as its process reads it. Secrets are named by file and stand elsewhere. */}}
+{{- define "assay.config" -}}
+{{- $root := .root -}}
+{{- $config := dict
+  "listen" "0.0.0.0:8443"
+  "token_file" "/var/run/assay/token"
+  "tls" (dict "ca_file" "/etc/assay-tls/ca.crt" "server_name" "assay")
+  "server_tls" (dict
+    "certificate_file" "/etc/assay-tls/tls.crt"
+    "key_file" "/etc/assay-tls/tls.key"
+    "health_listen" "0.0.0.0:8080")
+  "callers" (dict
+    "issuer" "https://kubernetes.default.svc"
+    "keys_url" "https://kubernetes.default.svc/openid/v1/jwks"
+    "ca_file" "/var/run/assay/ca.crt"
+    "platform" (printf "%s/%s" $root.Release.Namespace $root.Release.Name)
+    "accounts" (fromJson (include "assay.accounts" $root)))
+-}}
+{{- if ne .component "controller" -}}
+{{- $store := dict
+  "endpoint" (include "assay.store.endpoint" $root)
+  "bucket" $root.Values.store.bucket
+  "region" $root.Values.store.region
+  "prefix" (default (printf "%s/%s" $root.Release.Namespace $root.Release.Name) $root.Values.store.prefix)
+  "owner" (printf "%s/%s" $root.Release.Namespace $root.Release.Name)
+  "secure" (and $root.Values.store.secure (not $root.Values.store.demo.enabled))
+  "credentials" "/etc/assay-store"
+  "create_bucket" $root.Values.store.demo.enabled
+-}}
+{{- if $root.Values.store.caSecret -}}
+{{- $_ := set $store "ca_file" "/etc/assay-store-ca/ca.crt" -}}
+{{- end -}}
+{{- $_ := set $config "store" $store -}}
+{{- end -}}
+{{- toJson (merge (default dict .more) $config) -}}
+{{- end -}}
+
+{{/* Which service account may speak in which role. */}}
+{{- define "assay.accounts" -}}
+{{- $accounts := dict -}}
+{{- range $role := list "controller" "dataset" "aggregator" "infer" "judge" "scorer" -}}
+{{- $_ := set $accounts $role (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "assay.part" (list $ $role))) -}}
+{{- end -}}
+{{- toJson $accounts -}}
+{{- end -}}

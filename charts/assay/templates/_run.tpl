@@ -1,0 +1,32 @@
+{{/*
+The EvalScope file as the user wrote it, without keys: they go into a Secret, by the model's place.
+*/}}
+{{- define "assay.run.keys" -}}
+{{- $keys := dict -}}
+{{- range $index, $model := .Values.eval_config.model -}}
+{{- with $model.key -}}{{- $_ := set $keys (printf "model.%d" $index) (toString .) -}}{{- end -}}
+{{- end -}}
+{{- with (default .Values.eval_config.judge_key .Values.eval_config.OPENAI_API_KEY) -}}
+{{- $_ := set $keys "judge" (toString .) -}}
+{{- end -}}
+{{- toJson $keys -}}
+{{- end -}}
+
+{{- define "assay.run.platformKeys" -}}
+{{- toJson (list "nameOverride" "fullnameOverride" "images" "controller" "datasetService" "aggregator" "scorer"
+  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "tls" "existingSecret" "suspend" "global") -}}
+{{- end -}}
+
+{{- define "assay.run.file" -}}
+{{- $file := dict -}}
+{{- $platform := include "assay.run.platformKeys" . | fromJsonArray -}}
+{{- range $key, $value := .Values -}}
+{{- if not (or (has $key $platform) (eq $key "api_key")) -}}{{- $_ := set $file $key $value -}}{{- end -}}
+{{- end -}}
+{{- $models := list -}}
+{{- range .Values.eval_config.model -}}
+{{- $models = append $models (omit . "key") -}}
+{{- end -}}
+{{- $config := omit .Values.eval_config "judge_key" "OPENAI_API_KEY" -}}
+{{- toYaml (set $file "eval_config" (set $config "model" $models)) -}}
+{{- end -}}

@@ -1,0 +1,33 @@
+{{/*
+What tells one service's pod from another's: its module, its section of the values, its own config keys.
+*/}}
+{{- define "assay.controller" -}}
+{{- toJson (dict
+  "component" "controller"
+  "module" "assay.controller.main"
+  "section" .Values.controller
+  "more" (dict
+    "namespace" .Release.Namespace
+    "release" .Release.Name
+    "aggregator" (printf "%s.%s.svc:8443" (include "assay.part" (list . "aggregator")) .Release.Namespace)
+    "datasets" (printf "%s.%s.svc:8443" (include "assay.part" (list . "dataset")) .Release.Namespace))
+) -}}
+{{- end -}}
+
+{{- define "assay.dataset" -}}
+{{- toJson (dict
+  "component" "dataset"
+  "module" "assay.dataset.main"
+  "section" .Values.datasetService
+  "more" (dict "work" "/tmp/work")
+) -}}
+{{- end -}}
+
+{{- define "assay.aggregator" -}}
+{{- toJson (dict
+  "component" "aggregator"
+  "module" "assay.aggregator.main"
+  "section" .Values.aggregator
+  "more" (dict "spool" "/tmp/spool")
+) -}}
+{{- end -}}

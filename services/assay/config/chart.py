@@ -1,0 +1,245 @@
+"""The chart's values: EvalScope's file at the top level, and the keys of the platform beside it.
+
+`python -m assay.config.chart > charts/assay/values.schema.json` writes the schema that Helm checks values
+with; a test compares the two. EvalScope's keys are snake_case as in its file, the platform's camelCase.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from assay.config.file import EvalFile
+from assay.config.kinds import Kind, Text
+
+# Objects that are handed to Kubernetes as they are: it knows their fields, and newer ones too.
+Handed = dict[str, Any]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+
+class ImageRef(_Section):
+    """Where an image comes from."""
+
+    repository: str = Field(description="Without registry and tag.")
+    tag: str = Field(default="", description="Empty: the chart's appVersion.")
+    digest: str = Field(
+        default="", pattern=r"^(sha256:[0-9a-f]{64})?$", description="Wins over tag."
+    )
+
+
+class Images(_Section):
+    """The images of the platform."""
+
+    registry: str = Field(description="Before every repository; empty: none.")
+    pull_policy: str = Field(pattern="^(Always|IfNotPresent|Never)$")
+    pull_secrets: list[str] = Field(description="Names of Secrets.")
+    worker: ImageRef
+    torch: ImageRef
+    judge: ImageRef
+    control: ImageRef
+    scorer: ImageRef
+
+
+class Scheduling(_Section):
+    """Where pods may run, and with what."""
+
+    resources: Handed = Field(default={})
+    node_selector: dict[str, str] = Field(default={})
+    tolerations: list[Handed] = Field(default=[])
+    affinity: Handed = Field(default={})
+    topology_spread_constraints: list[Handed] = Field(default=[])
+    priority_class_name: str = ""
+    runtime_class_name: str = ""
+    pod_labels: dict[str, str] = Field(default={})
+    pod_annotations: dict[str, str] = Field(default={})
+
+
+class Component(Scheduling):
+    """A service of the platform."""
+
+    replicas: int = Field(ge=1, le=9)
+
+
+class Single(Scheduling):
+    """A service that has one pod by construction."""
+
+
+class Demo(_Section):
+    """One MinIO pod, to try things out: not for production."""
+
+    enabled: bool
+    image: str = Field(
+        description="The whole name of an image that has `minio` in its PATH, or as its entry point."
+    )
+    size: str = Field(description="Of its volume.")
+    storage_class: str = Field(
+        description="Empty: the cluster's default; `-`: the pod's own disk, gone with the pod."
+    )
+    resources: Handed
+
+
+class Store(_Section):
+    """Where datasets, answers and results are kept: any S3 endpoint."""
+
+    endpoint: str = Field(description="host[:port]; empty with `demo.enabled`.")
+    bucket: str
+    region: str
+    prefix: str = Field(description="Empty: `<namespace>/<release>`.")
+    secure: bool = Field(description="Use TLS.")
+    ca_secret: str = Field(
+        description="A Secret whose `ca.crt` signed the endpoint; empty: a public authority."
+    )
+    existing_secret: str = Field(
+        description="A Secret with `access-key` and `secret-key`; empty: from the two keys below."
+    )
+    access_key: str
+    secret_key: str
+    demo: Demo
+
+
+class Serving(_Section):
+    """An engine that is launched beside each worker."""
+
+    preset: str = Field(default="", pattern="^(vllm|ms-swift|lmdeploy|ollama)?$")
+    image: str = ""
+    command: list[str] = Field(default=[])
+    args: list[str] = Field(default=[])
+    port: Port = 8000
+    gpus: int = Field(default=1, ge=0)
+    resources: Handed = Field(default={})
+    env: list[Handed] = Field(default=[])
+
+
+class ModelPods(Scheduling):
+    """How a model's workers run; nothing here changes a score, but `serving` names other weights."""
+
+    replicas: int = Field(default=1, ge=1)
+    serving: Serving | None = None
+
+
+class Queue(_Section):
+    """Kueue's queue; its label is all that is set."""
+
+    name: str
+    priority_class: str
+
+
+class ApiServer(_Section):
+    """What pods reach when they talk to the API server: policies see its endpoint, not its Service."""
+
+    cidrs: list[str] = Field(description="Empty: any address.")
+    port: Port
+
+
+class NetworkPolicy(_Section):
+    """Who may reach whom."""
+
+    enabled: bool
+    api_server: ApiServer
+    endpoint_cidrs: list[str] = Field(
+        description="Where models are reached from infer pods; empty: any address."
+    )
+
+
+class Tls(_Section):
+    """Certificates between our services."""
+
+    existing_secret: str = Field(description="With tls.crt, tls.key and ca.crt.")
+
+
+class Platform(_Section):
+    """Every key that is not EvalScope's."""
+
+    name_override: str
+    fullname_override: str
+    images: Images
+    controller: Component
+    dataset_service: Component
+    aggregator: Single
+    scorer: Scheduling
+    store: Store
+    models: dict[str, ModelPods]
+    judges: dict[str, ModelPods]
+    gpu_resource: str = Field(description="What a GPU is called by the scheduler.")
+    queue: Queue
+    network_policy: NetworkPolicy
+    tls: Tls
+    existing_secret: str = Field(
+        description="A Secret with the keys of models and judge; empty: made from the file."
+    )
+    suspend: bool = Field(description="Keep the run, its pods away.")
+
+
+def values_schema() -> dict[str, Any]:
+    """What values may be, those of values.yaml included: Helm checks them together."""
+    file = EvalFile.model_json_schema()
+    platform = Platform.model_json_schema(by_alias=True)
+    _widen(file)
+    for schema in (file, platform):
+        _plain(schema)
+    properties = {
+        **file["properties"],
+        # Without it the platform alone is installed.
+        "eval_config": {"anyOf": [file["properties"]["eval_config"], {"type": "null"}]},
+        "global": {"type": "object"},
+        **platform["properties"],
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$comment": "Written by `python -m assay.config.chart`; edit services/assay/config instead.",
+        "title": "Values of the chart",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(sorted(properties.items())),
+        "definitions": dict(sorted({**file["$defs"], **platform["$defs"]}.items())),
+    }
+
+
+def _widen(schema: dict[str, Any]) -> None:
+    """Free words may be numbers: YAML reads `fresh: 2` as one."""
+    for name, field in EvalFile.model_fields.items():
+        kinds = [each for each in field.metadata if isinstance(each, Kind)]
+        if any(isinstance(kind, Text) and kind.words for kind in kinds):
+            schema["properties"][name] = {
+                "type": ["string", "integer"],
+                "description": field.description or "",
+            }
+
+
+def _plain(schema: Any) -> None:
+    """Makes of pydantic's schema one of draft 7, without titles and what only forms need."""
+    if isinstance(schema, list):
+        for each in schema:
+            _plain(each)
+    if not isinstance(schema, dict):
+        return
+    for name in ("title", "writeOnly", "format"):
+        if isinstance(schema.get(name), (str, bool)):
+            del schema[name]
+    if isinstance(schema.get("$ref"), str):
+        schema["$ref"] = schema["$ref"].replace("#/$defs/", "#/definitions/")
+    for each in schema.values():
+        _plain(each)
+
+
+def main() -> None:
+    """Writes the schema to standard output."""
+    sys.stdout.write(json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
