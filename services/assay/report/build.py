@@ -76,7 +76,8 @@ def metrics_json(report: RunReport) -> bytes:
 
 def coverage(task: TaskReport) -> float | None:
     """Scored / total; None where there is nothing, or by design nothing to score."""
-    answered_only = task.state is TaskState.COMPLETE and task.counts.predicted > 0
+    ended = task.state in {TaskState.COMPLETE, TaskState.BELOW_COVERAGE}
+    answered_only = ended and task.counts.predicted > 0
     if task.counts.total == 0 or answered_only:
         return None
     return task.counts.scored / task.counts.total

@@ -10,7 +10,7 @@ import pytest
 
 from assay.domain.report import RunState
 from assay.domain.run import Decoding
-from assay.domain.task import TaskCounts
+from assay.domain.task import TaskCounts, TaskState
 from assay.report.build import coverage, metrics_json, report_json
 from assay.report.versions import installed_versions
 from support.golden import check_golden
@@ -101,6 +101,12 @@ def test_coverage_is_scored_of_total_where_there_is_something_to_score(
     counts, expected
 ):
     assert coverage(replace(tasks()[0], counts=counts)) == expected
+
+
+def test_answers_that_fall_short_of_their_coverage_are_no_score_of_zero():
+    counts = TaskCounts(total=4, predicted=3, unscored=1)
+    short = replace(tasks()[0], state=TaskState.BELOW_COVERAGE, counts=counts)
+    assert coverage(short) is None
 
 
 def test_versions_are_those_installed():
