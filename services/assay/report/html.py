@@ -12,6 +12,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -117,6 +118,7 @@ def _page(
         script=script,
         policy=_policy(style, script),
         run={key: clean(value) for key, value in report["run"].items()},
+        finished=_time(report["run"]["finished"]),
         state=words(report["run"]["state"]),
         good=report["run"]["state"] == "COMPLETE",
         notes=[clean(note) for note in report["notes"]],
@@ -148,6 +150,15 @@ def _provenance(
             for name, each in parts[kind].items()
         ]
     return found
+
+
+def _time(text: str) -> str:
+    """A moment as a person reads it; as it is where it is none."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return clean(text)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _asset(environment: Environment, name: str) -> Markup:

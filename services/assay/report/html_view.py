@@ -306,6 +306,7 @@ def _cell(task: TaskView | None, best: float | None) -> Cell | None:
         return None
     if not task.headlines:
         word = "withheld" if task.withheld else task.state
+        word = "no score" if task.withheld and task.good else word
         return Cell(task.number, word, "none", best=False, note="")
     figure = task.headlines[0]
     heat = "none" if figure.part is None else str(round(figure.part * _HEATS))

@@ -148,7 +148,8 @@ def _scores(task: Report) -> Text:
     metrics: Sequence[Report] = task["metrics"]
     if not metrics:
         state = str(task["state"])
-        word = "withheld" if task["withheld"] else _words(state)
+        nothing = "no score" if state in _GOOD else "withheld"
+        word = nothing if task["withheld"] else _words(state)
         return Text(word, style="" if state in _GOOD else _style(state))
     headlines = headline_metrics(metrics)
     shown = headlines[:_MOST_METRICS]
@@ -206,7 +207,10 @@ def _unscored(counts: Report) -> str:
 
 def _explanations(task: Report) -> Iterator[Text]:
     name = clean(f"{task['model']}/{task['dataset']}")
-    if task["withheld"]:
+    if task["withheld"] and task["state"] in _GOOD:
+        # By design, and said in its own words.
+        yield Text(f"{name}: {clean(task['withheld'])}", style="dim")
+    elif task["withheld"]:
         yield Text(f"{name}: score withheld: {clean(task['withheld'])}", style="yellow")
     if task["message"] and task["message"] != task["withheld"]:
         yield Text(f"{name}: {clean(task['message'])}", style="yellow")
