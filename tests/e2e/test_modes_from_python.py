@@ -1,5 +1,6 @@
 """What scripts do with `assay.evalscope` beyond the documented one: stages, several models, failures."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -124,3 +125,22 @@ def test_the_page_of_a_run_is_written_again_with_every_result(script, stub):
     assert page.stat().st_mtime_ns > (run_dir / "report.json").stat().st_mtime_ns
     assert user.assay("score", run_dir).returncode == 0
     assert page.stat().st_mtime_ns > (run_dir / "report.json").stat().st_mtime_ns
+
+
+def test_a_collection_gives_a_row_for_each_of_its_members(script, stub):
+    names = [f"MMMB_{word}" for word in ("ar", "cn", "en", "pt", "ru", "tr")]
+    sources = {}
+    for name in names:
+        tsv = write_dataset(script.user.folder / f"{name}.tsv", 4)
+        md5 = hashlib.md5(tsv.read_bytes()).hexdigest()
+        sources[name] = {"path": str(tsv), "md5": md5}
+    rows = script(
+        f"task_cfg = config(eval_config={{'data': ['MMMB']}}, dataset_sources={sources!r})\n"
+        "run_task(task_cfg)\n"
+        "print(json.dumps(Summarizer.get_report_from_cfg(task_cfg)))"
+    )
+    figures = {name: content for row in rows for name, content in row.items()}
+    assert f"{MODEL}_MMMB_acc" in figures
+    assert {f"{MODEL}_{name}_acc" for name in names} <= set(figures)
+    shown = json.dumps(figures)
+    assert all(name in shown for name in names)
