@@ -16,8 +16,9 @@ def write_page_of(run_dir: Path, cache: Path, listener: Listener) -> None:
 
     try:
         write_page(run_dir, FolderStore(cache))
-    except AssayError as error:
+    except Exception as error:  # noqa: BLE001 - the results stand, whatever drawing them meets
+        why = error.message if isinstance(error, AssayError) else repr(error)
         listener.noticed(
-            f"the results are complete, but their page could not be written: {error.message};"
+            f"the results are kept, but their page could not be written: {why};"
             f" assay report {run_dir} --html writes it"
         )

@@ -72,7 +72,8 @@ class RunServiceServicer:
     """
 
     def Open(self, request, context):
-        """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content.
+        """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
+        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
 
         Errors:
         ALREADY_EXISTS: the run is there with another spec. Do not try again.

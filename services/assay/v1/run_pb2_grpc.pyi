@@ -34,7 +34,8 @@ class RunServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RunServiceAsyncStub: ...
     Open: _grpc.UnaryUnaryMultiCallable[_run_pb2.OpenRequest, _run_pb2.RunView]
-    """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content.
+    """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
+    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
 
     Errors:
       ALREADY_EXISTS: the run is there with another spec. Do not try again.
@@ -76,7 +77,8 @@ class RunServiceAsyncStub(RunServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Open: _aio.UnaryUnaryMultiCallable[_run_pb2.OpenRequest, _run_pb2.RunView]  # type: ignore[assignment]
-    """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content.
+    """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
+    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
 
     Errors:
       ALREADY_EXISTS: the run is there with another spec. Do not try again.
@@ -121,7 +123,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_pb2.OpenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.RunView, _abc.Awaitable[_run_pb2.RunView]]:
-        """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content.
+        """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
+        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
 
         Errors:
           ALREADY_EXISTS: the run is there with another spec. Do not try again.
