@@ -28,17 +28,15 @@ def verify(
     """
     with told():
         from assay.cli.progress import progress  # noqa: PLC0415 - once it is needed
-        from assay.dataset.holdings import Holdings, with_members  # noqa: PLC0415
+        from assay.dataset.holdings import Holdings, parts_here  # noqa: PLC0415
         from assay.local.launch import cache_folder  # noqa: PLC0415
 
         holdings = Holdings(cache_folder())
-        wanted = [part for name in names or () for part in (name, *with_members(name))]
         here = holdings.names()
-        # A collection may be here by its members alone.
-        chosen = [n for n in dict.fromkeys(wanted) if n in here or n in (names or ())]
+        chosen = [part for name in names or () for part in parts_here(name, here)]
         damaged = 0
         with progress() as listener:
-            for name in chosen or here:
+            for name in dict.fromkeys(chosen or here):
                 damages = holdings.verify(
                     name,
                     lambda done, total, name=name: listener.preparing(  # type: ignore[misc]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -192,6 +192,14 @@ def with_members(name: str) -> tuple[str, ...]:
     """The datasets that a name stands for: a collection's members, or itself."""
     entry = catalog.lookup(name)
     return entry.members if entry is not None and entry.members else (name,)
+
+
+def parts_here(name: str, here: Collection[str]) -> list[str]:
+    """What is here of a name: of a collection, itself and its members; at least the name."""
+    parts = [
+        part for part in dict.fromkeys((name, *with_members(name))) if part in here
+    ]
+    return parts or [name]
 
 
 def _absent(name: str) -> AssayError:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from assay.dataset.holdings import Holdings
+from assay.dataset.holdings import Holdings, parts_here, with_members
 from assay.domain.errors import HeldError, NotFoundError
 from assay.domain.prepared import manifest_to_json
 from assay.store import keys
@@ -142,3 +142,10 @@ def test_runs_share_a_dataset(holdings):
     with using(holdings.cache, [NAME]), using(holdings.cache, [NAME, "Other"]):
         pass
     assert holdings.remove(NAME) > 0
+
+
+def test_a_collection_stands_for_its_members(holdings):
+    assert with_members("MMMB")[0] == "MMMB_ar"
+    assert parts_here("MMMB", ["MMMB_en", "Mine"]) == ["MMMB_en"]
+    assert parts_here("MMMB", ["MMMB", "MMMB_en"]) == ["MMMB", "MMMB_en"]
+    assert parts_here("Mine", []) == ["Mine"]

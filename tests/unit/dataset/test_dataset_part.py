@@ -87,3 +87,15 @@ def test_only_the_file_stays_when_it_is_whole(target):
     part.finish()
     assert [path.name for path in target.parent.iterdir()] == ["file"]
     assert target.read_bytes() == b"abc"
+
+
+def test_a_write_that_comes_too_late_reaches_no_other_file(target):
+    part = Part(target)
+    part.begin(validator='"one"', total=4, piece=8)
+    late = part.spans[0]
+    part.begin(validator='"two"', total=4, piece=8)
+    part.take(late, b"old!")
+    part.take(part.spans[0], b"new")
+    part.close()
+    part.take(part.spans[0], b"!")
+    assert target.read_bytes() == b"new"

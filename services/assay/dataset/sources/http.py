@@ -67,7 +67,11 @@ async def download(
         StoreFullError: the file does not fit.
     """
     timeout = aiohttp.ClientTimeout(
-        total=None, sock_connect=patience.connect, sock_read=patience.stall
+        total=None,
+        # Also over names that nobody resolves.
+        connect=2 * patience.connect,
+        sock_connect=patience.connect,
+        sock_read=patience.stall,
     )
     try:
         with closing(await asyncio.to_thread(Part, target)) as part:

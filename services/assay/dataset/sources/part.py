@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Span:
 
 
 class Part:
-    """A file that is coming. All methods block; one at a time per span."""
+    """A file that is coming. All methods block; safe to use from several threads."""
 
     def __init__(self, target: Path) -> None:
         """Opens what an earlier process left there, or nothing.
@@ -58,6 +59,8 @@ class Part:
         self._journal_path = target.with_name(f"{target.name}.journal")
         self._file = -1
         self._journal = -1
+        # Held by whoever uses the descriptors: a write whose caller was cancelled goes on in its thread.
+        self._lock = threading.RLock()
         target.parent.mkdir(parents=True, exist_ok=True)
         if self._read_journal():
             self._open(os.O_APPEND)
@@ -86,18 +89,15 @@ class Part:
         Raises:
             OSError: it cannot be written.
         """
-        self.forget()
-        self.validator, self.total = validator, total
         rest = max(piece, -(-total // _MAX_SPANS))
         edges = [0, *range(min(piece, total), total, rest), total]
-        self.spans = _divided(edges)
-        self._open(os.O_TRUNC)
-        document = {
-            "validator": validator,
-            "total": total,
-            "edges": [span.start for span in self.spans],
-        }
-        os.write(self._journal, json.dumps(document).encode() + b"\n")
+        head = {"validator": validator, "total": total, "edges": edges[:-1]}
+        with self._lock:
+            self.forget()
+            self._open(os.O_TRUNC)
+            os.write(self._journal, json.dumps(head).encode() + b"\n")
+            self.validator, self.total = validator, total
+            self.spans = _divided(edges)
 
     def begin_whole(self, total: int) -> Span:
         """One span, without a journal: of a file that the server gives only from its start.
@@ -105,41 +105,48 @@ class Part:
         Raises:
             OSError: it cannot be written.
         """
-        self.forget()
         span = Span(0, 0, total or None)
-        self.total, self.spans = total, (span,)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with self._lock:
+            self.forget()
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._file = os.open(self.path, flags, 0o644)
+            self.total, self.spans = total, (span,)
         return span
 
     def take(self, span: Span, data: bytes) -> None:
-        """Writes the next bytes of a span.
+        """Writes the next bytes of a span; of a span that is no longer one, nothing.
 
         Raises:
             OSError: they cannot be written.
         """
-        offset, view = span.start + span.done, memoryview(data)
-        while view:
-            written = os.pwrite(self._file, view, offset)
-            offset, view = offset + written, view[written:]
-        span.crc = zlib.crc32(data, span.crc)
-        span.done += len(data)
-        if self._journal >= 0:
-            line = f"{span.number} {span.done} {span.crc}\n"
-            os.write(self._journal, line.encode())
+        with self._lock:
+            if self._file < 0 or not any(each is span for each in self.spans):
+                return
+            offset, view = span.start + span.done, memoryview(data)
+            while view:
+                written = os.pwrite(self._file, view, offset)
+                offset, view = offset + written, view[written:]
+            span.crc = zlib.crc32(data, span.crc)
+            span.done += len(data)
+            if self._journal >= 0:
+                line = f"{span.number} {span.done} {span.crc}\n"
+                os.write(self._journal, line.encode())
 
     def forget(self) -> None:
         """Takes everything away that has come."""
-        self.close()
-        self.validator, self.total, self.spans = "", 0, ()
-        self._journal_path.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        with self._lock:
+            self.close()
+            self.validator, self.total, self.spans = "", 0, ()
+            self._journal_path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leaves it for a later process."""
-        for descriptor in (self._file, self._journal):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._file = self._journal = -1
+        with self._lock:
+            for descriptor in (self._file, self._journal):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._file = self._journal = -1
 
     def finish(self) -> None:
         """The file is whole: only it stays."""
