@@ -11,6 +11,7 @@ import typer
 
 from assay.cli.errors import told
 from assay.domain.errors import CorruptError, NotFoundError
+from assay.report.build import REPORT_SCHEMA
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print report.json instead of the table.")
@@ -164,8 +165,8 @@ def read_report(run_dir: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise CorruptError(f"cannot read {path}: {error}") from error
-    if not isinstance(document, dict):
-        raise CorruptError(f"cannot read {path}: it holds no report")
+    if not isinstance(document, dict) or document.get("schema") != REPORT_SCHEMA:
+        raise CorruptError(f"cannot read {path}: it holds no report of this version")
     return document
 
 

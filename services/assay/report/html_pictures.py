@@ -20,6 +20,9 @@ from assay.store.objects import ObjectStore
 BUDGET_BYTES = 1_000_000_000
 """For the pictures of one page, unless the user wants all."""
 
+_READ_BYTES = 8 * 1024 * 1024
+"""Read at once: opening a pack for every picture would cost more than copying them."""
+
 _NAME = 32
 """Hexadecimal digits of a picture's digest that name its file: enough that none meets another's."""
 
@@ -61,22 +64,43 @@ class Album:
             OSError: they cannot be written.
         """
         there = _sizes(folder)
-        missing = [
-            (part.key, part.offset, name)
+        missing = {
+            name: part
             for name, part in self.pictures.items()
             if there.get(name) != part.length
-        ]
-        for shelf in {name[:2] for _, _, name in missing}:
+        }
+        for shelf in {name[:2] for name in missing}:
             (folder / shelf).mkdir(parents=True, exist_ok=True)
-        # One pack after the other, from its beginning to its end.
-        for _, _, name in sorted(missing):
-            part = self.pictures[name]
-            data = store.get_range(part.key, part.offset, part.length)
-            if len(data) != part.length:
-                raise CorruptError(
-                    f"cannot read a picture in {part.key}: it ends early"
-                )
-            (folder / path_of(name)).write_bytes(data)
+        for run in _runs(missing):
+            start = run[0][1].offset
+            _, last = run[-1]
+            data = store.get_range(last.key, start, last.offset + last.length - start)
+            for name, part in run:
+                at = part.offset - start
+                picture = data[at : at + part.length]
+                if len(picture) != part.length:
+                    raise CorruptError(
+                        f"cannot read a picture in {part.key}: it ends early"
+                    )
+                (folder / path_of(name)).write_bytes(picture)
+
+
+def _runs(
+    pictures: Mapping[str, PicturePart],
+) -> Iterator[list[tuple[str, PicturePart]]]:
+    """Pictures that are read together: neighbours in a pack, of a few megabytes."""
+    ordered = sorted(pictures.items(), key=lambda item: (item[1].key, item[1].offset))
+    run: list[tuple[str, PicturePart]] = []
+    for name, part in ordered:
+        if run:
+            first = run[0][1]
+            end = part.offset + part.length
+            if part.key != first.key or end - first.offset > _READ_BYTES:
+                yield run
+                run = []
+        run.append((name, part))
+    if run:
+        yield run
 
 
 def album(tables: Sequence[SampleTable], budget: int | None) -> Album:

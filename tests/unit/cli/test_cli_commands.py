@@ -60,7 +60,7 @@ def test_a_folder_without_a_run_is_said(tmp_path, command):
 
 
 def test_a_report_that_is_none_is_said(tmp_path):
-    for content in ("[]", "{"):
+    for content in ("[]", "{", '{"schema": "assay.report/v9", "tasks": []}'):
         (tmp_path / "report.json").write_text(content)
         assert "error: cannot read" in invoke("report", tmp_path).stderr
 
@@ -77,7 +77,8 @@ def test_a_report_that_is_none_is_said(tmp_path):
 def test_the_end_says_what_to_do_next(tmp_path, capsys, code, state, words):
     folder = tmp_path / "a run"
     folder.mkdir()
-    (folder / "report.json").write_text(json.dumps({"run": {"state": state.value}}))
+    report = {"schema": "assay.report/v1", "run": {"state": state.value}}
+    (folder / "report.json").write_text(json.dumps(report))
     outcome = RunOutcome(
         run_id="r", run_dir=folder, state=state, message="", exit_code=code
     )
