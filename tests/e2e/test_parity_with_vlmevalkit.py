@@ -67,6 +67,11 @@ def test_upstreams_files_have_the_content_vlmevalkit_gives_them(both: Both, name
         assert expected[file] == actual[file], file
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_figure_is_the_one_that_vlmevalkit_returns(both: Both, name):
+    assert both.figures(name) == both.peer_figures(name)
+
+
 @pytest.mark.parametrize("name", UNSCORED)
 def test_a_name_without_answers_ends_complete_with_no_score_and_the_reason(
     both: Both, name

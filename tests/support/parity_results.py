@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import openpyxl
@@ -41,7 +41,7 @@ class AssayRun:
         return next(task for task in tasks if task["dataset"] == dataset)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Both:
     """The two sides after they ran on the same datasets. All is about the first model."""
 
@@ -54,11 +54,13 @@ class Both:
         """What upstream and Assay call the model in paths."""
         return str(self.peer.facts["model_name"])
 
+    @cache  # noqa: B019 - a test module reads the same files many times
     def told(self, dataset: str) -> Mapping[str, object]:
         """The peer's own account: predictions, verdicts, groups."""
         path = self.peer.folder / f"{self.key}.{dataset}.json"
         return json.loads(path.read_text())
 
+    @cache  # noqa: B019 - a test module reads the same files many times
     def samples(self, dataset: str) -> list[Mapping[str, object]]:
         """The rows of Assay's sample table."""
         path = self.assay.folder / "samples" / self.key / f"{dataset}.parquet"
@@ -72,6 +74,7 @@ class Both:
         """What the peer took for the model's answers, before the spreadsheet, in its order."""
         return [(index, text) for index, text in self.told(dataset)["predictions"]]
 
+    @cache  # noqa: B019 - a test module reads the same files many times
     def peer_files(self, dataset: str, folder: str = "") -> dict[str, object]:
         """The content of the peer's files of one dataset by name, without pickles."""
         found = (self.peer.folder / folder / self.key).iterdir()
@@ -81,17 +84,36 @@ class Both:
             if path.suffix != ".pkl" and self._owner(path.name) == dataset
         }
 
+    @cache  # noqa: B019 - a test module reads the same files many times
     def files(self, dataset: str) -> dict[str, object]:
         """The content of the files that Assay's report names as upstream's, by name."""
         named = self.assay.task(dataset)["files"]
         paths = [self.assay.folder / str(name) for name in named]
         return {path.name: content(path) for path in paths}
 
+    @cache  # noqa: B019 - a test module reads the same files many times
     def asked(self, who: str, dataset: str) -> Mapping[str, list[object]]:
         """The distinct bodies one side sent about each row of a dataset."""
         found: dict[str, list[object]] = {}
         for part in COLLECTIONS.get(dataset, (dataset,)):
             found |= self.endpoint.asked(who, f"{part}-")
+        return found
+
+    def figures(self, dataset: str) -> dict[tuple[str, str], object]:
+        """The values in Assay's report, by split and name."""
+        metrics = self.assay.task(dataset)["metrics"]
+        return {(m["split"], m["name"]): m["value"] for m in metrics}
+
+    def peer_figures(self, dataset: str) -> dict[tuple[str, str], object]:
+        """What upstream's evaluate() returned, by split and column; an empty cell is None."""
+        scores = self.told(dataset)["scores"]
+        found: dict[tuple[str, str], object] = {}
+        for cells in scores if isinstance(scores, list) else [_numbered(scores)]:
+            record = dict(cells)
+            member, split = record.pop("DATASET", ""), record.pop("split", "none")
+            place = f"{member}:{split}" if member else split
+            for name, value in record.items():
+                found[place, name] = None if value != value else value  # noqa: PLR0124
         return found
 
     def rotations(self, dataset: str) -> dict[str, list[object]]:
@@ -107,12 +129,13 @@ class Both:
         theirs = (self.asked("peer", dataset), self.told(dataset)["verdicts"])
         ours = (self.asked("assay", dataset), dict(self.column(dataset, "score")))
         tables, expected = self.files(dataset), self.peer_files(dataset)
-        rows = len(theirs[1])
+        figures, rows = self.peer_figures(dataset), len(theirs[1])
         counts = {
             "requests": (_same(_texts(ours[0]), _texts(theirs[0])), rows),
             "pictures": (_same(_pictures(ours[0]), _pictures(theirs[0])), rows),
             "verdicts": (_same(ours[1], theirs[1]), rows),
             "files": (_same(tables, expected), len(expected)),
+            "figures": (_same(self.figures(dataset), figures), len(figures)),
         }
         told = ", ".join(f"{n}/{of} {what} equal" for what, (n, of) in counts.items())
         return f"{rows} rows, {told}", all(n == of for n, of in counts.values())
@@ -153,6 +176,17 @@ def content(path: Path) -> object:
 
 def _placed(cell: object) -> object:
     return _PICTURE_ROOT.sub("images/", cell) if isinstance(cell, str) else cell
+
+
+def _numbered(scores: Mapping[str, object]) -> dict[str, object]:
+    """A figure that is a list is as many figures."""
+    found: dict[str, object] = {}
+    for name, value in (scores or {}).items():
+        if isinstance(value, list):
+            found |= {f"{name}_{n}": each for n, each in enumerate(value, 1)}
+        else:
+            found[name] = value
+    return found
 
 
 def _same(ours: Mapping[str, object], theirs: Mapping[str, object]) -> int:

@@ -211,11 +211,9 @@ def run_dataset(name, model, model_name, job, folder):
         kept = row_verdicts.verdicts(dataset, rest / table.name)
         said["verdicts_of_remaining"] = kept
     scoring = time.monotonic()
-    if scored:
-        dataset.evaluate(str(table), **JUDGE)
-    else:
-        submit(name, table)
+    scores = dataset.evaluate(str(table), **JUDGE) if scored else submit(name, table)
     ended = time.monotonic()
+    said["scores"] = scores.to_dict("records") if hasattr(scores, "columns") else scores
     if scored:
         said["verdicts"] = row_verdicts.verdicts(dataset, table)
         said["groups"] = row_verdicts.group_verdicts(dataset, table)
@@ -223,7 +221,9 @@ def run_dataset(name, model, model_name, job, folder):
         said["units"] = row_verdicts.units(dataset)
     else:
         said["verdicts"] = dict.fromkeys(indices)
-    (folder.parent / f"{model_name}.{name}.json").write_text(json.dumps(said))
+    (folder.parent / f"{model_name}.{name}.json").write_text(
+        json.dumps(said, default=float)
+    )
     return {
         "rows": len(data),
         "load_seconds": loaded - begun,
