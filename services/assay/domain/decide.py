@@ -176,7 +176,10 @@ class _Plan:
 
     def _waits(self, task: TaskId) -> bool:
         seen = self._tasks.get(task)
-        return seen is None or seen.state is TaskState.WAITING
+        if seen is None:
+            # What only is to be scored was prepared long ago, but for a cache that was emptied.
+            return self._run.mode is not Mode.EVAL
+        return seen.state is TaskState.WAITING
 
     def _datasets(self) -> Iterator[Action]:
         service = _service(self._observed, Service.DATASET)

@@ -196,6 +196,13 @@ def test_who_scores_asks_nothing_and_says_what_is_missing():
         assert decide(run, ended) == (Leave(Outcome.FINISHED),)
 
 
+def test_who_scores_prepares_nothing_but_what_is_gone():
+    run = replace(RUN, mode=Mode.EVAL)
+    nothing = observed(services={}, early_workers=True)
+    assert decide(run, nothing) == (StartService(Service.AGGREGATOR), Wait())
+    assert PrepareDataset("d", PICTURES) in decide(run, observed(task("WAITING")))
+
+
 def test_a_worker_that_died_is_started_again_after_a_delay_that_doubles():
     for times, delay in ((1, 0.25), (2, 0.5), (5, 4.0)):
         world = observed(task("INFERRING"), workers={"m": dead(times=times)})
