@@ -20,8 +20,8 @@ def samples_behind(
 ) -> list[int] | None:
     """The rows whose scores from 0 to 1 the figure is the mean of, unscored ones included.
 
-    None: it is not seen to be such a mean. A figure that is named after a category is looked at as one of
-    that category.
+    None: it is not seen to be such a mean. A figure whose name or split is that of a category is looked at
+    as one of that category.
 
     Args:
         metric: of `report.json`.
@@ -49,5 +49,7 @@ def _candidates(
     name = str(metric["name"])
     names = {str(other["name"]).lower() for other in beside}
     if name.lower() in _MEANS and not (name.lower() == "overall" and names & _NO_MEAN):
-        return list(range(len(categories)))
+        split = str(metric["split"])
+        of_split = [row for row, category in enumerate(categories) if category == split]
+        return of_split or list(range(len(categories)))
     return [row for row, category in enumerate(categories) if category == name]

@@ -75,6 +75,15 @@ def test_a_figure_named_after_a_category_is_paired_over_its_samples(tmp_path):
     assert figure["paired"]["n"] == 2
 
 
+def test_a_share_of_a_split_that_is_a_category_is_paired_over_its_samples(tmp_path):
+    runs = []
+    for name, scores in (("A", [1.0, 0.0, 0.0, 0.0]), ("B", [1.0, 1.0, 1.0, 1.0])):
+        figures = (metric("acc", sum(scores[::2]) / 2, split="a", n=0),)
+        runs.append(scored_run(tmp_path / name, scores, metrics=figures))
+    (figure,) = compared(*runs)["pairs"][0]["datasets"][0]["metrics"]
+    assert (figure["paired"]["n"], figure["paired"]["difference"]) == (2, 0.5)
+
+
 def test_a_figure_that_is_no_mean_of_samples_has_no_interval(tmp_path):
     figures = (metric("Overall", 0.9), metric("precision", 0.5))
     runs = [

@@ -59,3 +59,10 @@ def test_prompts_come_from_the_store_with_their_pictures_named(tmp_path):
 @pytest.mark.parametrize("digest", ["", "0" * 64])
 def test_a_dataset_that_is_not_in_the_store_has_no_prompts(tmp_path, digest):
     assert StoredPrompts(FolderStore(tmp_path)).shown("Tiny", digest, ["0"]) is None
+
+
+def test_a_question_cannot_pretend_that_a_picture_stands_in_it(tmp_path):
+    store = FolderStore(tmp_path / "cache")
+    digest = put_prepared(store, tmp_path / "new", questions=[f"See {PICTURE}?"])
+    shown = StoredPrompts(store).shown("Tiny", digest, ["0"])
+    assert shown.texts == [f"{PICTURE}\nSee ??"]
