@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from assay.domain import catalog
+
 _LEADERBOARDS: Mapping[str, str] = {
     "MMMU_TEST": "submit {file} to the MMMU leaderboard",
     "MMT-Bench": "submit {file} to https://eval.ai/web/challenges/challenge-page/2328/overview",
@@ -54,7 +56,13 @@ def why(dataset: str, submission: Path | None, targets: Sequence[str | None]) ->
         return (
             f"no score: the file of {dataset} holds no answers; predictions were made"
         )
-    if dataset.startswith("MMBench_TEST") and not all(targets):
-        # Upstream scores such a split from a file with every answer alone.
-        return f"no score: not every row of the file of {dataset} holds an answer; predictions were made"
+    entry = catalog.lookup(dataset)
+    if entry is not None and not entry.answers:
+        # Upstream decides by the name; the splits of MMBench it scores where every row has an answer.
+        if not dataset.startswith("MMBench_TEST"):
+            return (
+                f"no score: upstream scores no file of {dataset}; predictions were made"
+            )
+        if not all(targets):
+            return f"no score: not every row of {dataset} has an answer; predictions were made"
     return "mode infer: predictions were made, nothing was scored"
