@@ -12,7 +12,7 @@ class Backoff:
     def __init__(
         self,
         first: float = 1.0,
-        limit: float = 30.0,
+        limit: float = 45.0,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Starts at the first wait.

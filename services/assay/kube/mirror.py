@@ -169,7 +169,11 @@ class Mirror(Generic[T]):
         if kind == "DELETED":
             self._items.pop(key, None)
             self._deletions.pop(key, None)
-            return [Change("deleted", item, former)] if former is not None else []
+            if former is None:
+                return []
+            # After a lost event the end may be that of a successor nobody heard of.
+            same = former.metadata.uid == item.metadata.uid
+            return [Change("deleted", item if same else former, former)]
         self._items[key] = item
         changes: list[Change[T]] = []
         if former is not None and former.metadata.uid != item.metadata.uid:

@@ -38,7 +38,7 @@ class Pace:
         lived: a watch that lasted so long was a good one: the next wait is the first again.
         relist: everything is listed anew after that long, in case an event was lost.
         first_wait: after a watch that did not live.
-        longest_wait: as they double.
+        longest_wait: as they double; two attempts a minute are left in the long run.
     """
 
     stream: float = 300.0
@@ -46,7 +46,7 @@ class Pace:
     lived: float = 10.0
     relist: float = 1800.0
     first_wait: float = 1.0
-    longest_wait: float = 30.0
+    longest_wait: float = 45.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class ResourceWatch(Generic[T]):
         on_restart: Callable[[str], None] = lambda _reason: None,
         pace: Pace = Pace(),
         clock: Callable[[], float] = time.monotonic,
+        stop: threading.Event | None = None,
     ) -> None:
         """Asks for nothing yet.
 
@@ -88,6 +89,7 @@ class ResourceWatch(Generic[T]):
             on_restart: told why a watch ended, in one word, for metrics.
             pace: how long and how often.
             clock: seconds that never go back.
+            stop: ends the waits between watches, and then `run`; None: `stop` alone does.
         """
         self._api = api
         self._selection = selection
@@ -100,7 +102,7 @@ class ResourceWatch(Generic[T]):
         self._mirror: Mirror[T] = Mirror()
         # Guards the mirror and which watch is the current one.
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._synced = threading.Event()
         self._current: Watch | None = None
         self._heard = clock()
