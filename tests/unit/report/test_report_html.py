@@ -63,6 +63,25 @@ def test_no_bounds_are_claimed_for_a_figure_that_is_no_mean(folder, tmp_path):
     assert "with the unscored as all wrong" not in render_html(tmp_path).html.decode()
 
 
+def test_the_page_says_bounds_and_upstreams_figure_as_the_scorer_found_them(
+    folder, tmp_path
+):
+    report = json.loads((folder / "report.json").read_bytes())
+    for task in report["tasks"]:
+        task["samples"] = ""
+    told = {"bounds": [0.1, 0.9], "upstream_value": 0.42}
+    report["tasks"][0]["metrics"][0].update(told)
+    report["tasks"][1]["metrics"][0]["upstream_reason"] = "a judge would be asked"
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    text = render_html(tmp_path).html.decode()
+    for expected in (
+        "between 0.100 and 0.900",
+        "VLMEvalKit would print: 0.420",
+        "VLMEvalKit would print: not known: a judge would be asked",
+    ):
+        assert expected in text
+
+
 def test_no_share_is_shown_where_the_score_is_withheld(folder):
     report = json.loads((folder / "report.json").read_bytes())
     table = read_samples(folder, report["tasks"][0]["samples"])

@@ -119,3 +119,15 @@ def test_open_samples_of_a_failed_run_are_shown_as_not_asked():
         counts=TaskCounts(total=5, pending=4, leased=1),
     )
     assert "not asked yet 5" in shown(a_report(tasks=(open_task,)))
+
+
+@pytest.mark.parametrize(("unscored", "said"), [(3, True), (0, False)])
+def test_bounds_and_upstreams_figure_are_said_where_samples_are_unscored(
+    unscored, said
+):
+    known = metric("Overall", 0.8, bounds=(0.76, 0.81), upstream_value=0.77)
+    counts = TaskCounts(total=57 + unscored, scored=57, unscored=unscored)
+    task = replace(tasks()[0], metrics=(known,), counts=counts)
+    text = shown(a_report(tasks=(task,)))
+    assert ("between 0.760 and 0.810" in text) is said
+    assert ("VLMEvalKit would print 0.770" in text) is said
