@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,7 +17,8 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[str | None, Text(null=True, longest=4000), Honoured()] = Field(
-        default=None, description="An http(s) address."
+        default=None,
+        description="An http(s) address; `file:///absolute/path` means the same as `path`.",
     )
     path: Annotated[str | None, Text(null=True, longest=4000), Honoured()] = Field(
         default=None,
@@ -31,6 +33,21 @@ class SourceConfig(BaseModel):
     sha256: Annotated[str | None, Text(null=True, longest=64), Honoured()] = Field(
         default=None, description="64 hex digits."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_address(cls, given: Any) -> Any:
+        """Takes the address of a local file as the path it is."""
+        url = given.get("url") if isinstance(given, dict) else None
+        if not isinstance(url, str) or not url.startswith(
+            ("file:///", "file://localhost/")
+        ):
+            return given
+        rest = {key: value for key, value in given.items() if key != "url"}
+        # With a path beside it, two places are named: what comes next says so.
+        return (
+            given if rest.get("path") else rest | {"path": unquote(urlsplit(url).path)}
+        )
 
     @model_validator(mode="after")
     def _one_place(self) -> SourceConfig:
