@@ -10,7 +10,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -180,12 +180,14 @@ class DatasetService:
             found = await self._find(request, known)
             if found is not None:
                 return found
-        async with self._lock(name, tell):
+        async with AsyncExitStack() as locks:
+            await locks.enter_async_context(self._lock(name, tell))
             sources = {}
             for part, location in locations.items():
-                # The files of a collection are those of its members, who may be prepared alone.
-                async with nullcontext() if part == name else self._lock(part, tell):
-                    sources[part] = await self._fetcher.fetch(part, location, tell)
+                if part != name:
+                    # A member may be fetched or taken away alone: not before this is done with it.
+                    await locks.enter_async_context(self._lock(part, tell))
+                sources[part] = await self._fetcher.fetch(part, location, tell)
             source = together({part: each.digests for part, each in sources.items()})
             found = await self._find(request, source)
             if found is not None:

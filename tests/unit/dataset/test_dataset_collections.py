@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import tarfile
@@ -110,6 +111,17 @@ async def test_a_changed_member_is_another_collection(tmp_path):
     changed, _ = await ready(service, _collection(other))
     assert (first, told) == (again, [])
     assert changed.digest != first.digest
+
+
+async def test_a_collection_and_its_member_are_prepared_at_the_same_time(tmp_path):
+    service, _ = make_service(tmp_path / "cache")
+    sources = _sources(tmp_path / "m", _numbered)
+    alone = sources["MMMB_tr"]
+    wanted = request("MMMB_tr", path=alone.path, md5=alone.md5)
+    (whole, _), (part, _) = await asyncio.gather(
+        ready(service, _collection(sources)), ready(service, wanted)
+    )
+    assert (whole.sample_count, part.sample_count) == (15, 3)
 
 
 async def test_a_member_that_is_another_file_is_refused_by_its_name(tmp_path):
