@@ -103,13 +103,24 @@ def _json(row: Listed) -> dict[str, object]:
         "answers": entry.answers,
         "url": entry.url,
         "md5": entry.md5,
+        "members": entry.members,
+        "renamed": entry.renamed,
     }
 
 
 def _cells(row: Listed) -> tuple[str, ...]:
     entry = row.entry
     words = (entry.name, row.use, entry.family, entry.judge)
-    return (*map(str, words), entry.url or "-", row.reason or "-")
+    return (*map(str, words), _source(entry), row.reason or "-")
+
+
+def _source(entry: Entry) -> str:
+    """The address, or what stands for it; a name that changed has that of its new name."""
+    if entry.renamed:
+        return f"as {entry.renamed}"
+    if entry.members:
+        return f"{len(entry.members)} datasets"
+    return entry.url or "-"
 
 
 def draw(rows: list[Listed]) -> None:
@@ -128,12 +139,17 @@ def draw(rows: list[Listed]) -> None:
         name, use, family, judge, url, reason = _cells(row)
         # The host's first word says enough; --json has the address.
         host = (urlsplit(url).hostname or url).partition(".")[0]
+        host = "renamed" if row.entry.renamed else host
         # Few reasons stand for many names: a number here, the sentence below.
         why = str(reasons.index(reason) + 1) if row.reason else reason
         table.add_row(name, use, family, judge, host, why)
     console.print(table, markup=False)
     for number, reason in enumerate(reasons, 1):
         typer.echo(f"reason {number}: {reason}")
+    for entry in (row.entry for row in rows if row.entry.renamed):
+        typer.echo(
+            f"{entry.name} is called {entry.renamed} now and runs under that name"
+        )
     uses = [row.use for row in rows]
     counted = ", ".join(f"{uses.count(use)} {use}" for use in Use if use in uses)
     typer.echo(f"{len(rows)} names: {counted}")

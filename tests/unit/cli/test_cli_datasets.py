@@ -22,8 +22,19 @@ def documents():
 def test_json_has_all_89_names_sorted_with_the_same_keys(documents):
     assert [row["name"] for row in documents] == list(catalog.names())
     assert len(documents) == 89
-    keys = "name state reason cure family type class judge answers url md5"
+    keys = (
+        "name state reason cure family type class judge answers url md5 members renamed"
+    )
     assert {" ".join(row) for row in documents} == {keys}
+
+
+def test_a_collection_names_its_members_and_a_renamed_dataset_its_new_name(documents):
+    rows = {row["name"]: row for row in documents}
+    assert rows["MMMB"]["members"][0] == "MMMB_ar"
+    assert rows["GMAI_mm_bench_VAL"]["renamed"] == "GMAI-MMBench_VAL"
+    plain = CliRunner().invoke(app, ["datasets", "list"]).output
+    assert "\tas GMAI-MMBench_VAL\t" in plain
+    assert "\t6 datasets\t" in plain
 
 
 def test_what_scores_needs_no_reason_and_everything_else_has_one(documents):
