@@ -130,7 +130,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("source_with_two_places", source(url="http://a/b", path="c"), "dataset_sources.mine", "exactly one", "keep the one"),
     ("source_with_bad_md5", source(url="http://a/b", md5="xyz"), "dataset_sources.mine.md5", "32 hex", "md5sum"),
     ("source_with_short_sha256", source(url="http://a/b", sha256="ab"), "dataset_sources.mine.sha256", "64 hex", "sha256sum"),
-    ("source_with_other_scheme", source(url="file:///x"), "dataset_sources.mine.url", "http", "path"),
+    ("source_with_other_scheme", source(url="ftp://a/x"), "dataset_sources.mine.url", "http", "path"),
     ("source_in_no_bucket", source(s3="s3://bucket"), "dataset_sources.mine.s3", "S3 object", "s3://bucket/"),
     ("source_file_that_is_not_there", source(path="gone.tsv"), "dataset_sources.mine.path", "no file", "existing"),
     ("source_with_unknown_key", source(url="http://a/b", sha25=SHA), "dataset_sources.mine.sha25", "not a known key", "`sha256`"),
