@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 from assay.domain import prepared as fmt
@@ -87,9 +88,8 @@ def _theirs(folder, name, sources, policy, job):
                 digests.pop(member, None)
     # Upstream starts 32 processes for this; the files are the same.
     file.mp.Pool = _SerialPool
-    if job["localize"]:
-        _always_localize()
-    dataset = upstream.build_dataset(name)
+    with _files_of(2.0 if job["localize"] else 0.0):
+        dataset = upstream.build_dataset(name)
     model = CustomAPIModel(
         "m",
         api_base="http://127.0.0.1:9",
@@ -114,10 +114,15 @@ class _SerialPool:
         pass
 
 
-def _always_localize():
+@contextmanager
+def _files_of(gigabytes):
+    """Lets upstream take every file for one of this size."""
     from vlmeval.dataset import image_base, image_mcq
 
-    image_base.file_size = image_mcq.file_size = lambda _path, _unit: 2.0
+    kept = image_base.file_size
+    image_base.file_size = image_mcq.file_size = lambda _path, _unit: gigabytes
+    yield
+    image_base.file_size = image_mcq.file_size = kept
 
 
 def _request(dataset, model, row):
