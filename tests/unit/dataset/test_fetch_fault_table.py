@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ OTHER = b"index\timage\n" + random.Random(2).randbytes(6 * PIECE + 4321)
 WHOLE = len(CONTENT)
 PATIENCE = Patience(
     connect=2.0,
-    stall=0.4,
+    stall=2.0,
     total=60.0,
     attempts=3,
     pause=0.01,
@@ -107,6 +107,19 @@ def said(outcome: str) -> str:
     return f"{reason} {message.rpartition('.tsv: ')[2]}"[:66]
 
 
+def fetcher_in(folder, patience=PATIENCE):
+    """What a process of its own would be."""
+    cache = folder / "cache"
+    return SourceFetcher(
+        FolderStore(cache), partial=cache / "partial", s3=None, patience=patience
+    )
+
+
+def at(server, expected=None):
+    url = f"{server.url}/mine.tsv"
+    return HttpAddress(url, url, Expected(expected, None, "the test"))
+
+
 @pytest.fixture
 def fetched(tmp_path):
     """Fetches from a server with a case's faults; says what came of it."""
@@ -114,13 +127,8 @@ def fetched(tmp_path):
     async def fetch(case: Case):
         kinds = {"content": CONTENT} | case.server
         md5 = hashlib.md5(case.expected).hexdigest() if case.expected else None
-        store = FolderStore(tmp_path / "cache")
-        fetcher = SourceFetcher(
-            store, partial=tmp_path / "cache" / "partial", s3=None, patience=PATIENCE
-        )
         async with faulty_server(kinds.pop("content"), *case.faults, **kinds) as server:
-            url = f"{server.url}/mine.tsv"
-            location = HttpAddress(url, url, Expected(md5, None, "the test"))
+            fetcher, location = fetcher_in(tmp_path), at(server, md5)
             try:
                 source = await fetcher.fetch("Mine", location, lambda _step: None)
             except AssayError as error:
@@ -145,3 +153,28 @@ async def test_no_fault_costs_more_than_it_must_or_yields_other_bytes(
     assert words in outcome
     assert server.sent <= case.most
     assert requests <= case.attempts
+
+
+async def test_what_several_connections_brought_is_never_asked_for_again(tmp_path):
+    async with faulty_server(CONTENT, *[""] * 3, always="status:503") as server:
+        server.faults += ["cut:1000"] * 3
+        with pytest.raises(AssayError, match="503"):
+            await fetcher_in(tmp_path).fetch("Mine", at(server), lambda _: None)
+        assert server.sent == 3 * PIECE + 3000
+        server.always = ""
+        source = await fetcher_in(tmp_path).fetch("Mine", at(server), lambda _: None)
+    assert source.path.read_bytes() == CONTENT
+    assert server.sent == WHOLE
+
+
+async def test_a_download_that_takes_too_long_ends_and_is_gone_on_with(tmp_path):
+    hurried = replace(PATIENCE, stall=30.0, total=0.5)
+    async with faulty_server(CONTENT, "", always="stall:100") as server:
+        with pytest.raises(AssayError, match="not whole after") as ended:
+            await fetcher_in(tmp_path, hurried).fetch(
+                "Mine", at(server), lambda _: None
+            )
+        server.always = ""
+        source = await fetcher_in(tmp_path).fetch("Mine", at(server), lambda _: None)
+    assert source.path.read_bytes() == CONTENT
+    assert ended.value.reason == "SOURCE_UNAVAILABLE"
