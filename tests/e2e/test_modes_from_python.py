@@ -144,3 +144,24 @@ def test_a_collection_gives_a_row_for_each_of_its_members(script, stub):
     assert {f"{MODEL}_{name}_acc" for name in names} <= set(figures)
     shown = json.dumps(figures)
     assert all(name in shown for name in names)
+
+
+def test_a_name_without_answers_ends_complete_beside_others_and_has_no_figures(script):
+    tsv = write_dataset(script.user.folder / "A-Bench_TEST.tsv", 4)
+    md5 = hashlib.md5(tsv.read_bytes()).hexdigest()
+    changes = {"data": ["A-Bench_TEST", DATASET]}
+    sources = {
+        "A-Bench_TEST": {"path": str(tsv), "md5": md5},
+        DATASET: {"path": f"{DATASET}.tsv"},
+    }
+    rows = script(
+        f"task_cfg = config(eval_config={changes!r}, dataset_sources={sources!r})\n"
+        "run_task(task_cfg)\n"
+        "print(json.dumps(Summarizer.get_report_from_cfg(task_cfg)))"
+    )
+    assert [list(row) for row in rows] == [[f"{MODEL}_{DATASET}_acc"]]
+    (run_dir,) = (script.user.folder / "outputs").iterdir()
+    unscored, _ = report(run_dir)["tasks"]
+    assert (unscored["state"], unscored["metrics"]) == ("COMPLETE", [])
+    assert unscored["withheld"]
+    assert script.user.assay("score", run_dir).returncode == 0
