@@ -13,14 +13,15 @@ UV      = build/uv/bin/uv
 # make tools TOOLS=minio builds one of them.
 TOOLS  ?=
 BINARIES = PYTHONPATH=tests $(BIN)/python -m support.binaries
-CLUSTER  = PYTHONPATH=tests $(BIN)/python -m cluster.onenode
+CLUSTER  = PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode
+VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # make images IMAGES="worker judge" builds those.
 IMAGES ?=
 BASE   ?= python:3.11-slim-bookworm
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init tools images cluster-up cluster-down demo test check lint type layers rules proto proto-check fmt bench lock clean
+.PHONY: help init tools images cluster-up cluster-down test-cluster demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,10 @@ images: init ## build every container image; BASE=local where no registry can be
 
 cluster-up: init ## start a real Kubernetes on this machine, in a network of its own (root, Linux)
 	@$(CLUSTER) up
+
+test-cluster: images cluster-up ## run the tests that need one; with KUBECONFIG, on that cluster
+	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),worker control scorer))
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode enter $(BIN)/pytest tests/cluster $(TESTS)
 
 cluster-down: $(VENV)/.ready ## take it away
 	@$(CLUSTER) down

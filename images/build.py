@@ -66,6 +66,8 @@ def wheelhouse(locks: Sequence[str]) -> Path:
 
 def context(folder: Path, images: Sequence[Image]) -> None:
     """Lays out what the Dockerfiles copy."""
+    (folder / "images").mkdir()
+    shutil.copy2(ROOT / "images" / "warm_up.py", folder / "images")
     own = folder / "own"
     _pip("--no-index", str(ROOT), "-w", str(own))
     for wheels in {image.wheels for image in images}:
@@ -94,6 +96,7 @@ def local_base(engine: Engine) -> str:
             "usr/share/doc/*",
             "usr/share/man/*",
             "usr/share/locale/*",
+            "usr/lib/*/gconv/*",
         ):
             for path in root.glob(pattern):
                 _remove(path)

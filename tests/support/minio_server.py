@@ -54,8 +54,8 @@ def running_minio(folder: Path, *, data: Path | None = None) -> Iterator[MinioSe
     """
     address = f"127.0.0.1:{_free_port()}"
     certs = folder / "certs"
-    command = [binary("minio"), "server", data or folder / "data"]
-    command += ["--address", address, "--certs-dir", certs, "--quiet"]
+    command = [str(binary("minio")), "server", str(data or folder / "data")]
+    command += ["--address", address, "--certs-dir", str(certs), "--quiet"]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
