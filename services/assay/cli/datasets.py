@@ -13,7 +13,7 @@ import typer
 
 from assay.cli.datasets_bundle import export, import_
 from assay.cli.datasets_fetch import fetch
-from assay.cli.datasets_keep import remove, verify
+from assay.cli.datasets_keep import list_here, remove, verify
 from assay.domain import catalog
 from assay.domain.catalog import Entry
 
@@ -55,12 +55,19 @@ def list_datasets(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON list instead of the table.")
     ] = False,
+    here: Annotated[
+        bool,
+        typer.Option("--here", help="List what is kept on this machine instead."),
+    ] = False,
 ) -> None:
     """List the documented names.
 
     With family, judge need, source, and what each can be used for here: scores, infer-only, needs
     judge, or not yet, with the reason.
     """
+    if here:
+        list_here(as_json=as_json)
+        return
     rows = listed()
     if as_json:
         document = [_json(row) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -11,6 +12,27 @@ from assay.cli.sizes import in_words
 from assay.domain.errors import AssayError
 from assay.domain.prepared import PrepareStage, StageProgress
 from assay.process.contract import ExitCode
+
+
+def list_here(*, as_json: bool) -> None:
+    """Prints what the cache holds: names with their bytes and how often each is prepared."""
+    with told():
+        from assay.dataset.holdings import Holdings  # noqa: PLC0415 - once it is needed
+        from assay.local.launch import cache_folder  # noqa: PLC0415
+
+        holdings = Holdings(cache_folder())
+        rows = [(n, holdings.size(n), holdings.prepared(n)) for n in holdings.names()]
+    if as_json:
+        document = [
+            {"name": name, "size_bytes": size, "prepared": digests}
+            for name, size, digests in rows
+        ]
+        typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    for name, size, digests in rows:
+        typer.echo(f"{name}\t{in_words(size)}\tprepared {len(digests)} times")
+    total = in_words(sum(size for _, size, _ in rows))
+    typer.echo(f"{len(rows)} datasets, {total} in {holdings.cache}")
 
 
 def verify(

@@ -93,7 +93,7 @@ class Holdings:
             raise _absent(name)
         damages: list[Damage] = []
         checks: list[tuple[str, Path, int, str]] = []
-        for digest in self._prepared(name):
+        for digest in self.prepared(name):
             try:
                 manifest = read_manifest(self.store, name, digest)
             except CorruptError as error:
@@ -122,7 +122,7 @@ class Holdings:
             places = self._places(name)
             freed = _bytes_in(places)
             # The manifests first: a reader never finds half of a prepared dataset.
-            for digest in self._prepared(name):
+            for digest in self.prepared(name):
                 self.store.delete(keys.prepared(name, digest, MANIFEST))
             for place in places:
                 if place.is_dir():
@@ -148,7 +148,8 @@ class Holdings:
         ]
         return [place for place in places if place.exists()]
 
-    def _prepared(self, name: str) -> list[str]:
+    def prepared(self, name: str) -> list[str]:
+        """The digests under which a dataset is prepared."""
         folder = self.cache / "datasets" / name
         return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
 

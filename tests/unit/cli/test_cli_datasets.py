@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from assay.cli import datasets
 from assay.cli.main import app
 from assay.domain import catalog
+from support.dataset_caches import fetched_cache
 
 STATES = {"scores", "infer-only", "needs judge", "not yet"}
 
@@ -65,3 +66,15 @@ def test_the_table_names_every_dataset_whole_and_counts_states(monkeypatch, caps
     shown = capsys.readouterr().out
     assert all(name in shown for name in catalog.names())
     assert shown.splitlines()[-1].startswith("89 names: ")
+
+
+def test_what_is_kept_here_is_listed_with_its_bytes(monkeypatch, tmp_path):
+    fetched = fetched_cache(tmp_path / "cache")
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    shown = CliRunner().invoke(app, ["datasets", "list", "--here", "--json"])
+    (row,) = json.loads(shown.output)
+    assert (row["name"], row["prepared"]) == ("Mine", [fetched.digest])
+    assert row["size_bytes"] > fetched.size_bytes
+    lines = CliRunner().invoke(app, ["datasets", "list", "--here"]).output.splitlines()
+    assert lines[0].split("\t")[0] == "Mine"
+    assert lines[1].startswith("1 datasets, ")
