@@ -133,3 +133,10 @@ def test_a_scorer_reaches_the_aggregator_alone(evaluation):
     component = to["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
     assert component == "aggregator"
     assert rule["ports"] == [{"port": 8443}]
+
+
+def test_a_budget_for_disruptions_stands_where_one_pod_can_go(platform):
+    several = {**platform, "controller": {"replicas": 2}}
+    budget = named(rendered(several), "PodDisruptionBudget")
+    assert budget["metadata"]["name"] == "demo-assay-controller"
+    assert not [o for o in rendered(platform) if o["kind"] == "PodDisruptionBudget"]
