@@ -242,4 +242,5 @@ def test_an_apply_names_its_manager_and_its_kind(server: ScriptedApi) -> None:
     seen = server.asked("PATCH")[0]
     assert seen.headers["content-type"] == "application/apply-patch+yaml"
     assert seen.query == {"fieldManager": "assay", "force": "true"}
-    assert seen.body == {"apiVersion": "batch/v1", "kind": "Job", "spec": {}}
+    whole = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}}
+    assert seen.body == {**whole, "spec": {}}

@@ -33,12 +33,29 @@ ADMIN = "admin-of-the-tests"
 NOBODY = "nobody-of-the-tests"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ApiServer:
-    """One that answers."""
+    """One that answers; a test may kill it and start it again over the same database."""
 
     address: str
     folder: Path
+    command: list[Any]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        log = self.folder / "kube-apiserver.log"
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, stdout=out, stderr=out
+            )
+        _await(self.process, self)
+
+    def kill(self) -> None:
+        """As a lost machine would end it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
 
     def kubeconfig(self, *, name: str = "admin", **user: Any) -> Path:
         """A kubeconfig whose user proves itself as given."""
@@ -149,12 +166,16 @@ def running_api_server(folder: Path) -> Iterator[ApiServer]:
     rows = f'{ADMIN},admin,1,"system:masters"\n{NOBODY},nobody,2,""\n'
     (folder / "tokens.csv").write_text(rows)
     database, peers, port = (_free_port() for _ in range(3))
-    server = ApiServer(f"https://127.0.0.1:{port}", folder)
     etcd = [binary("etcd"), f"--data-dir={folder}/etcd", "--unsafe-no-fsync"]
     etcd += _addresses("client", database) + _addresses("peer", peers)
-    with _process(folder, etcd), _process(folder, _flags(folder, database, port)) as it:
-        _await(it, server)
-        yield server
+    command = _flags(folder, database, port)
+    server = ApiServer(f"https://127.0.0.1:{port}", folder, command)
+    with _process(folder, etcd):
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 def _addresses(kind: str, port: int) -> list[str]:
@@ -187,12 +208,11 @@ def _flags(folder: Path, database: int, port: int) -> list[Any]:
 
 
 @contextmanager
-def _process(folder: Path, command: list[Any]) -> Iterator[subprocess.Popen[bytes]]:
-    log = folder / f"{Path(command[0]).name}.log"
-    with log.open("wb") as out:
+def _process(folder: Path, command: list[Any]) -> Iterator[None]:
+    with (folder / "etcd.log").open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out)
     try:
-        yield process
+        yield
     finally:
         process.kill()
         process.wait(10)

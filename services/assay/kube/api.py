@@ -204,7 +204,8 @@ class KubeApi:
         Args:
             resource: the kind.
             name: of the object.
-            body: all the fields that are ours; those we had and leave out are removed.
+            body: all the fields that are ours; those we had and leave out are removed. Its kind and name
+                need not stand in it.
             namespace: None: of a kind that has none.
             of: what to decode the answer into.
             manager: one word per writer.
@@ -215,7 +216,8 @@ class KubeApi:
             ConflictError: another manager has a field of ours, and `force` is off.
         """
         request = Request("patch", resource, namespace, name, subresource)
-        whole = _whole(resource, body)
+        metadata = {"name": name, **body.get("metadata", {})}
+        whole = _whole(resource, {**body, "metadata": metadata})
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         return decoded(self._patched(request, whole, "apply", query), of, str(request))
 
