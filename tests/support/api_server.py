@@ -107,7 +107,8 @@ def signed(folder: Path, common_name: str, organization: str = "") -> dict[str, 
     }
 
 
-def _make_certificates(folder: Path) -> None:
+def make_certificates(folder: Path) -> None:
+    """An authority and the server's certificate."""
     authority = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests-ca")])
     root = _certificate(name, name, authority).add_extension(
@@ -162,7 +163,7 @@ def _inline(data: bytes) -> str:
 @contextmanager
 def running_api_server(folder: Path) -> Iterator[ApiServer]:
     """Starts a database and an API server over it, and ends both."""
-    _make_certificates(folder)
+    make_certificates(folder)
     rows = f'{ADMIN},admin,1,"system:masters"\n{NOBODY},nobody,2,""\n'
     (folder / "tokens.csv").write_text(rows)
     database, peers, port = (_free_port() for _ in range(3))
