@@ -7,7 +7,7 @@ import pytest
 from support.awkward_tsvs import awkward_tables, with_failures
 from support.parity import PARAMETERS, run_both
 from support.parity_endpoint import parity_endpoint
-from support.parity_families import FAILING, LIMITED
+from support.parity_families import FAILING, LIMITED, SUBMITTED
 
 pytestmark = [
     pytest.mark.e2e,
@@ -31,7 +31,7 @@ ROWS = 26
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory):
     """Both sides on rows some of which fail for ever, and the reason of each that does."""
-    tables = {name: awkward_tables(name) for name in FAILING}
+    tables = {name: awkward_tables(name) for name in (*FAILING, SUBMITTED)}
     reasons = {name: with_failures(made) for name, made in tables.items()}
     with parity_endpoint() as endpoint:
         folder = tmp_path_factory.mktemp("failures")
@@ -102,6 +102,14 @@ def test_leaving_failed_rows_out_does_change_a_verdict_somewhere(failed):
     told = failed[0].told("OCRVQA_TESTCORE")
     rest = told["verdicts_of_remaining"]
     assert any(told["verdicts"][index] != rest[index] for index in rest)
+
+
+def test_what_is_submitted_holds_vlmevalkits_fail_text(failed):
+    """As upstream's file does; the rows themselves are told apart."""
+    both, reasons = failed
+    told = {sample_id for sample_id, why in both.column(SUBMITTED, "reason") if why}
+    assert told == reasons[SUBMITTED].keys()
+    assert both.files(SUBMITTED) == both.peer_files(SUBMITTED)
 
 
 @pytest.fixture(scope="module")
