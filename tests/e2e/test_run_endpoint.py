@@ -34,7 +34,10 @@ def test_what_is_unscored_is_asked_again_once_the_endpoint_is_mended(
     assert "assay retry" in below.stderr
     task = report(run_dir)["tasks"][0]
     assert task["counts"]["unscored_by_reason"] == {"request_rejected": 6}
-    assert task["metrics"] == []
+    (overall, *_) = task["metrics"]
+    assert overall["value"] is None
+    assert overall["bounds"][1] - overall["bounds"][0] == pytest.approx(6 / 30)
+    assert overall["upstream_value"] == overall["bounds"][0]
     stub.status = lambda _: 200
     stub.asked.clear()
     done = AGAIN[again](user, run_dir)

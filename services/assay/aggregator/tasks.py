@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assay.aggregator.committer import Committer
 from assay.aggregator.ledger import Ledger
@@ -11,6 +11,7 @@ from assay.domain.prepared import Manifest
 from assay.domain.report import TaskReport
 from assay.domain.run import Mode, Model, Run
 from assay.domain.sample import UnscoredReason
+from assay.domain.score import Metric
 from assay.domain.task import TaskCounts, TaskId, TaskState
 from assay.store.prepared import PreparedDataset
 
@@ -162,7 +163,7 @@ class Task:
             counts=self.counts(0),
             unscored_by_reason=self.unscored_by_reason(),
             judge=judge,
-            metrics=() if withheld or score is None else score.metrics,
+            metrics=self._metrics(),
             withheld=withheld,
             message=self.failure,
             files=()
@@ -174,6 +175,14 @@ class Task:
             task_digest=opened.task_digest if opened else "",
             provenance=score.provenance if score else {},
         )
+
+    def _metrics(self) -> tuple[Metric, ...]:
+        """Its figures; a withheld one keeps what it lies between, and what upstream would have printed."""
+        if self.score is None:
+            return ()
+        if not self.withheld:
+            return self.score.metrics
+        return tuple(replace(metric, value=None) for metric in self.score.metrics)
 
 
 def limited_too_far(manifest: Manifest, run: Run) -> str:

@@ -141,15 +141,16 @@ def _held(task: Report, metric: Report, threshold: Threshold) -> Check:
     shown = "" if split.lower() in {"", "none"} else f" [{clean(split)}]"
     figure = clean(metric["name"]) + shown
     if value is None:
-        return _missed(task, threshold, "it is withheld", figure)
-    why = "" if value >= threshold.least else f"{value:.10g} < {threshold.least:.10g}"
+        why = clean(task["withheld"]) or "it is withheld"
+        return _missed(task, threshold, why, figure)
+    short = "" if value >= threshold.least else f"{value:.10g} < {threshold.least:.10g}"
     return Check(
         clean(task["model"]),
         clean(task["dataset"]),
         figure,
         threshold.least,
         value,
-        why,
+        short,
     )
 
 
