@@ -26,8 +26,18 @@ ROOT = Path(__file__).parents[1]
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay-images"
 )
-LOCAL_BASE = "localhost/assay-base:bookworm"
 _PACKAGES = "python3,python3-venv,ca-certificates"
+_LEFT_OUT = (
+    "var/cache/apt/*",
+    "var/lib/apt/lists/*",
+    "var/log/*",
+    "usr/share/doc/*",
+    "usr/share/man/*",
+    "usr/share/locale/*",
+    "usr/lib/*/gconv/*",
+)
+_RECIPE = hashlib.sha256(repr((_PACKAGES, _LEFT_OUT)).encode()).hexdigest()[:12]
+LOCAL_BASE = f"localhost/assay-base:bookworm-{_RECIPE}"
 _WHEEL_SECONDS = 1200
 _BOOTSTRAP_SECONDS = 900
 
@@ -89,15 +99,7 @@ def local_base(engine: Engine) -> str:
         root = Path(folder) / "root"
         command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}"]
         _run([*command, "bookworm", str(root)], _BOOTSTRAP_SECONDS)
-        for pattern in (
-            "var/cache/apt/*",
-            "var/lib/apt/lists/*",
-            "var/log/*",
-            "usr/share/doc/*",
-            "usr/share/man/*",
-            "usr/share/locale/*",
-            "usr/lib/*/gconv/*",
-        ):
+        for pattern in _LEFT_OUT:
             for path in root.glob(pattern):
                 _remove(path)
         _run(["tar", "-C", str(root), "-cf", f"{folder}/base.tar", "."], 300)
