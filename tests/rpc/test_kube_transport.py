@@ -18,6 +18,7 @@ from assay.domain.errors import (
     UnavailableError,
 )
 from assay.kube.access import Access
+from assay.kube.allowance import Allowance
 from assay.kube.api import KubeApi
 from assay.kube.objects import KubeObject
 from assay.kube.resources import JOBS, PODS
@@ -244,3 +245,30 @@ def test_an_apply_names_its_manager_and_its_kind(server: ScriptedApi) -> None:
     assert seen.query == {"fieldManager": "assay", "force": "true"}
     whole = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}}
     assert seen.body == {**whole, "spec": {}}
+
+
+def test_more_requests_than_are_allowed_wait_for_their_turn(
+    server: ScriptedApi,
+) -> None:
+    server.on("GET", gives(thing("a", 7)))
+    steps = SteppedTime()
+    allowance = Allowance(rate=10, burst=2, clock=steps.clock)
+    api = api_to(server, stop=steps, allowance=allowance)
+    for _ in range(5):
+        read(api)
+    assert steps.waits == pytest.approx([0.1, 0.1, 0.1])
+
+
+def test_the_lines_of_a_log_are_read_as_they_come(server: ScriptedApi) -> None:
+    def log(handler: Handler, _seen: Seen) -> None:
+        handler.head(200, {"transfer-encoding": "chunked"})
+        for piece in (b"one\ntw", b"o\nthree"):
+            handler.chunk(piece)
+        handler.wfile.write(b"0\r\n\r\n")
+
+    server.on("GET", log)
+    lines = api_to(server).log("demo-0", "eval", container="worker", follow=True)
+    assert list(lines) == [b"one", b"two", b"three"]
+    seen = server.asked("GET")[0]
+    assert seen.path == "/api/v1/namespaces/eval/pods/demo-0/log"
+    assert seen.query == {"container": "worker", "follow": "true"}

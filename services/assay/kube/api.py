@@ -23,7 +23,7 @@ from assay.kube.objects import (
     unreadable,
 )
 from assay.kube.refusals import GoneError, Request, refusal
-from assay.kube.resources import Resource
+from assay.kube.resources import PODS, Resource
 from assay.kube.transport import Lines, Transport
 
 PAGE_ITEMS = 500
@@ -265,7 +265,6 @@ class KubeApi:
         pod: str,
         namespace: str,
         *,
-        resource: Resource,
         container: str = "",
         follow: bool = False,
         patience: float = 3600.0,
@@ -275,7 +274,6 @@ class KubeApi:
         Args:
             pod: its name.
             namespace: of the pod.
-            resource: pods.
             container: empty: the pod's only one.
             follow: goes on until the container ends.
             patience: seconds without a line after which it counts as broken.
@@ -283,8 +281,8 @@ class KubeApi:
         query = {"container": container} if container else {}
         if follow:
             query["follow"] = "true"
-        request = Request("get", resource, namespace, pod, "log")
-        return self._transport.stream(request, query, patience)
+        request = Request("get", PODS, namespace, pod, "log")
+        return self._transport.stream(request, query, patience, is_text=True)
 
     def watch(
         self,

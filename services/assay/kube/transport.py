@@ -21,6 +21,7 @@ from urllib3.util import Timeout
 
 from assay.domain.errors import UnavailableError
 from assay.kube.access import Access
+from assay.kube.allowance import Allowance
 from assay.kube.refusals import Request, asked_to_wait, refusal, silence
 
 _CHUNK_BYTES = 1 << 16
@@ -97,6 +98,7 @@ class Transport:
         *,
         on_call: Callable[[Call], None] = unheard,
         timeouts: Timeouts = Timeouts(),
+        allowance: Allowance | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         """Connects to nothing yet.
@@ -105,11 +107,13 @@ class Transport:
             access: where, and as whom.
             on_call: told of each HTTP request, for metrics.
             timeouts: of each request.
-            stop: ends waits for a throttling server; None: nothing does.
+            allowance: how fast it may ask; None: 20 a second after a burst of 30.
+            stop: ends waits; None: nothing does.
         """
         self._access = access
         self._on_call = on_call
         self._timeouts = timeouts
+        self._allowance = allowance or Allowance()
         self._stop = stop or threading.Event()
         self._agent = f"assay/{version('assay')}"
         self._pool = access.pool(
@@ -166,7 +170,12 @@ class Transport:
                 raise error
 
     def stream(
-        self, request: Request, query: Mapping[str, str], patience: float
+        self,
+        request: Request,
+        query: Mapping[str, str],
+        patience: float,
+        *,
+        is_text: bool = False,
     ) -> Lines:
         """An answer that comes line by line for as long as it lasts.
 
@@ -174,6 +183,7 @@ class Transport:
             request: what is asked.
             query: of the address.
             patience: seconds without a byte after which it counts as broken.
+            is_text: what is left over at the end is a line, too, and not a message that was cut.
 
         Raises:
             UnavailableError, GoneError, NotFoundError, UnauthenticatedError, PermissionDeniedError,
@@ -181,7 +191,7 @@ class Transport:
         """
         answer = self._send(request, _Message("GET", query), patience)
         if answer.status in _OK:
-            return Lines(request, answer, self._access.server)
+            return Lines(request, answer, self._access.server, is_text=is_text)
         data = self._body(request, answer, time.monotonic() + self._timeouts.total)
         if answer.status == _UNAUTHENTICATED:
             # The next attempt, after the caller's wait, has what is newer.
@@ -200,6 +210,8 @@ class Transport:
             request.namespace, request.name, request.subresource
         )
         query = f"?{urlencode(message.query)}" if message.query else ""
+        if wait := self._allowance.take():
+            self._stop.wait(wait)
         start = time.monotonic()
         status = 0
         try:
@@ -256,10 +268,13 @@ class Transport:
 class Lines:
     """A streaming answer; one thread reads, any thread may close."""
 
-    def __init__(self, request: Request, answer: Any, server: str) -> None:
+    def __init__(
+        self, request: Request, answer: Any, server: str, *, is_text: bool = False
+    ) -> None:
         self._request = request
         self._answer = answer
         self._server = server
+        self._is_text = is_text
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -276,7 +291,8 @@ class Lines:
                 raise UnavailableError(
                     f"cannot {self._request}: a line longer than {_LINE_BYTES} bytes"
                 )
-        # What is left over is the beginning of a line that never came.
+        if tail and self._is_text:
+            yield tail
 
     def close(self) -> None:
         """Ends it, waking the thread that waits for a line."""
@@ -300,3 +316,8 @@ class Lines:
             if self._closed.is_set():
                 return b""
             raise silence(self._request, self._server, error) from error
+        except AttributeError:
+            # `close` takes a TLS connection apart while this thread may be between two of its steps.
+            if self._closed.is_set():
+                return b""
+            raise
