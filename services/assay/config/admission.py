@@ -65,6 +65,23 @@ def _collection(
     )
 
 
+def check_apart(datasets: Sequence[Dataset], path: str) -> None:
+    """Refuses a collection beside one of its members: both would write the same files.
+
+    Raises:
+        ConfigError: names the two.
+    """
+    names = {dataset.name for dataset in datasets}
+    for whole in datasets:
+        for part in whole.members:
+            if part.name in names:
+                raise ConfigError(
+                    path,
+                    f"{part.name} is a part of {whole.name}, and both write the same files",
+                    f"remove {part.name}: {whole.name} reports each of its parts",
+                )
+
+
 def dataset_notes(
     datasets: Sequence[Dataset],
     sources: Mapping[str, SourceConfig],

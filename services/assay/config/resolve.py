@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from assay.config.admission import (
     admit_dataset,
+    check_apart,
     check_mirrors,
     check_sources,
     dataset_notes,
@@ -187,4 +188,6 @@ def _datasets(
                     path, f"{dataset.name} stands twice", "remove one of them"
                 )
             datasets[dataset.name] = dataset
+    with kept(problems):
+        check_apart(list(datasets.values()), "eval_config.data")
     return tuple(datasets.values())

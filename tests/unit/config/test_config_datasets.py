@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.config.admission import admit_dataset, dataset_notes
+from assay.config.admission import admit_dataset, check_apart, dataset_notes
 from assay.config.source import SourceConfig
 from assay.domain import catalog
 from assay.domain.catalog import State
@@ -101,3 +101,10 @@ def test_a_limit_on_a_collection_is_refused_and_the_members_are_named(name):
     with pytest.raises(ConfigError, match="members without rows") as refused:
         admit(name, limit=6)
     assert all(member in refused.value.cure for member in catalog.lookup(name).members)
+
+
+def test_a_collection_beside_one_of_its_members_is_refused_as_they_share_files():
+    alone = [admit("MMMB"), admit("POPE")]
+    check_apart(alone, "eval_config.data")
+    with pytest.raises(ConfigError, match=r"MMMB_cn is a part of MMMB.*remove MMMB_cn"):
+        check_apart([*alone, admit("MMMB_cn")], "eval_config.data")
