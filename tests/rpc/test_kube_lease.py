@@ -314,3 +314,23 @@ def test_renewals_are_spread_and_three_fit_into_a_duration(
         lease.renew()
     assert len(waits) > 10
     assert max(wait or 0.0 for wait in waits) * 4 <= DURATION
+
+
+def test_a_lease_that_the_chart_made_empty_is_free(
+    api: KubeApi, store: LeaseStore, steps: SteppedTime
+) -> None:
+    metadata = {"name": "assay-aggregator", "resourceVersion": "5"}
+    store.lease = {"metadata": metadata, "spec": {}}
+    lease = claim(api, "one", steps)
+    lease.acquire()
+    assert (lease.held(), lease.transitions, steps.now) == (True, 1, 0.0)
+
+
+def test_a_standby_outlives_a_server_that_does_not_answer(
+    api: KubeApi, store: LeaseStore, steps: SteppedTime
+) -> None:
+    first, second = claim(api, "one", steps), claim(api, "two", steps)
+    first.acquire()
+    store.lost = ["GET", "GET", "GET"]
+    assert second.stand_by()
+    assert (first.held(), second.held()) == (False, True)

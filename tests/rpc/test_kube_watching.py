@@ -13,10 +13,13 @@ import pytest
 from assay.kube.mirror import Change
 from assay.kube.objects import KubeObject
 from assay.kube.resources import JOBS
+from assay.kube.transport import Timeouts
 from assay.kube.watching import Pace, ResourceWatch, Selection
 from support.scripted_api import (
     Answer,
+    Handler,
     ScriptedApi,
+    Seen,
     SteppedTime,
     api_to,
     event,
@@ -250,3 +253,23 @@ def test_everything_is_listed_anew_now_and_then(server: ScriptedApi) -> None:
         stop=hours,
     ).run()
     assert 5 <= len(server.asked("list")) <= 7
+
+
+def test_a_watch_that_never_begins_is_given_up_before_a_silent_one(
+    server: ScriptedApi,
+) -> None:
+    def never(handler: Handler, _seen: Seen) -> None:
+        handler.server.closing.wait(30)
+        handler.drop()
+
+    server.on("watch", never)
+    api = api_to(server, timeouts=Timeouts(5, 0.2, 5))
+    watch = ResourceWatch(
+        api, EVAL, KubeObject, on_change=lambda _change: None, pace=SOON
+    )
+    thread = threading.Thread(target=watch.run, name="watch-jobs")
+    thread.start()
+    server.await_asked("watch", 2)
+    watch.stop()
+    thread.join(30)
+    assert not thread.is_alive()

@@ -18,16 +18,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import structlog
 
 from assay.domain.errors import (
     ConflictError,
     HeldError,
     NotFoundError,
     NotLeaderError,
+    TransientError,
 )
 from assay.kube.api import KubeApi
 from assay.kube.objects import KubeObject
 from assay.kube.resources import LEASES
+
+_log = structlog.get_logger(__name__)
 
 
 class LeaseSpec(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
@@ -176,7 +180,7 @@ class KubernetesLease:
             seen = self._lease
             if first is None:
                 first = seen
-            elif seen is not None and first is not None and _moved(first, seen):
+            elif seen is not None and _moved(first, seen):
                 raise self._held_by(seen)
             if self._stop.wait(min(left, self._poll)):
                 raise self._held_by(seen)
@@ -184,14 +188,21 @@ class KubernetesLease:
     def stand_by(self) -> bool:
         """Waits until it is ours, however long its holders live; False: stopped before.
 
+        An API server that does not answer is asked again: it is one to its holder, too.
+
         Raises:
-            UnavailableError, UnauthenticatedError, PermissionDeniedError: as the API server answers; what
-                was seen of the holder is kept, so standing by again loses no time.
+            UnauthenticatedError, PermissionDeniedError: as the API server answers.
         """
-        while left := self.try_acquire():
+        while True:
+            try:
+                left = self.try_acquire()
+            except TransientError as error:
+                _log.warning("cannot look at the Lease", error=str(error))
+                left = self._poll
+            if left <= 0:
+                return True
             if self._stop.wait(min(left, self._poll)):
                 return False
-        return True
 
     def renew(self) -> None:
         """See Leadership."""

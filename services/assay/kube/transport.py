@@ -189,8 +189,11 @@ class Transport:
             UnavailableError, GoneError, NotFoundError, UnauthenticatedError, PermissionDeniedError,
                 PermanentError: as `ask`; a throttling server is not asked again.
         """
-        answer = self._send(request, _Message("GET", query), patience)
+        # A watch begins with its head at once; a log, with its first line.
+        begins = patience if is_text else self._timeouts.read
+        answer = self._send(request, _Message("GET", query), begins)
         if answer.status in _OK:
+            _be_patient(answer, patience)
             return Lines(request, answer, self._access.server, is_text=is_text)
         data = self._body(request, answer, time.monotonic() + self._timeouts.total)
         if answer.status == _UNAUTHENTICATED:
@@ -263,6 +266,14 @@ class Transport:
             raise silence(request, self._access.server, error) from error
         answer.release_conn()
         return b"".join(pieces)
+
+
+def _be_patient(answer: Any, seconds: float) -> None:
+    """Gives a stream that has begun another time-out than its beginning had."""
+    connection = answer.connection
+    # Already ended: there is nothing to wait for.
+    if connection is not None and connection.sock is not None:
+        connection.sock.settimeout(seconds)
 
 
 class Lines:
