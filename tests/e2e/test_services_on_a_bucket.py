@@ -1,0 +1,131 @@
+"""The services over a bucket, each a process of its own, leave what `assay run` leaves in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from assay.domain.task import TaskState
+from assay.store import keys
+from assay.store.s3 import S3Store
+from support.binaries import MissingError, binary
+from support.bucket_services import results, run_of, services
+from support.local_runs import Desk
+from support.minio_server import running_minio
+from support.stub_endpoint import StubEndpoint
+
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def minio(tmp_path_factory):
+    try:
+        binary("minio")
+    except MissingError as error:
+        pytest.skip(str(error))
+    with running_minio(tmp_path_factory.mktemp("minio")) as server:
+        yield server
+
+
+@pytest.fixture
+def store(minio):
+    return minio.config(bucket=f"b-{uuid.uuid4().hex[:12]}", create_bucket=True)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with StubEndpoint() as endpoint:
+        made = Desk.set_up(
+            tmp_path / "desk", endpoint.url, count=COUNT, cache_dir=tmp_path / "cache"
+        )
+        yield made
+        made.leave()
+
+
+def local_results(desk):
+    """What `assay run` of the same file leaves."""
+    folder = desk.folder / "run"
+    assert desk.run(folder).returncode == 0
+    return results(
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file() and ".assay" not in path.parts
+        }
+    )
+
+
+def stored_results(store, run_id):
+    opened, prefix = S3Store(store), keys.result(run_id, "")
+    names = [key.removeprefix(prefix) for key in opened.list(prefix)]
+    return results({name: opened.get(prefix + name) for name in names})
+
+
+async def state_is(client, wanted):
+    """Returns when the run's only task is in that state."""
+    async with asyncio.timeout(60):
+        async for snapshot in client.watch(0.05):
+            if snapshot.tasks[0].state is wanted:
+                return snapshot.tasks[0]
+    raise AssertionError(f"never {wanted}")
+
+
+async def begin(made, client, run):
+    await client.open(run)
+    digest = await made.prepare(run)
+    await client.attach_dataset(run.datasets[0].name, models=(), digest=digest)
+
+
+async def finish(made, client, run_id):
+    task = await state_is(client, TaskState.INFERRED)
+    await made.score(task.id, run_id)
+    await state_is(client, TaskState.COMPLETE)
+    await client.finish()
+
+
+async def test_a_run_over_a_bucket_leaves_the_bytes_of_a_local_one(
+    desk, store, tmp_path
+):
+    expected = await asyncio.to_thread(local_results, desk)
+    run = run_of(desk.file)
+    async with services(tmp_path, store) as made, made.run("one") as client:
+        await begin(made, client, run)
+        await asyncio.gather(*(made.infer(run, "one") for _ in range(2)))
+        await finish(made, client, "one")
+    assert len(expected) == 2
+    assert stored_results(store, "one") == expected
+
+
+async def test_a_killed_aggregator_comes_back_from_the_bucket_and_loses_nothing(
+    desk, store, tmp_path
+):
+    expected = await asyncio.to_thread(local_results, desk)
+    run = run_of(desk.file)
+    async with services(tmp_path, store) as made:
+        async with made.run("one") as client:
+            await begin(made, client, run)
+            worker = await made.infer(run, "one")
+            await state_is(client, TaskState.INFERRED)
+            worker.kill()
+        (aggregator,) = made.running("aggregator")
+        aggregator.kill()
+        await aggregator.wait()
+        await made.start_aggregator()
+        async with made.run("one") as client:
+            await finish(made, client, "one")
+    assert stored_results(store, "one") == expected
+
+
+async def test_two_runs_of_one_dataset_prepare_it_once(desk, store, tmp_path):
+    run = run_of(desk.file)
+    async with services(tmp_path, store) as made:
+        digests = await asyncio.gather(made.prepare(run), made.prepare(run))
+        (dataset,) = made.running("dataset")
+        dataset.kill()
+        await dataset.wait()
+        await made.start_dataset()
+        assert {await made.prepare(run), *digests} == {digests[0]}
+    manifests = [k for k in S3Store(store).list("datasets/") if "manifest" in k]
+    assert len(manifests) == 1
