@@ -59,14 +59,14 @@ def test_every_container_has_probes_and_bounds(evaluation):
             assert container["resources"]["limits"]["memory"], name
 
 
-def test_only_the_controller_gets_a_token_of_the_api_server_by_itself(evaluation):
-    mounted = {
-        name: pod["automountServiceAccountToken"]
-        for name, pod in pods(rendered(evaluation)).items()
-    }
-    assert [name for name, token in mounted.items() if token] == [
-        "demo-assay-controller"
-    ]
+def test_only_the_controller_finds_a_token_where_clients_look_for_it(evaluation):
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    found = []
+    for name, pod in pods(rendered(evaluation)).items():
+        assert pod["automountServiceAccountToken"] is False
+        mounts = pod["containers"][0]["volumeMounts"]
+        found += [name for mount in mounts if mount["mountPath"] == place]
+    assert found == ["demo-assay-controller"]
 
 
 def test_rights_are_of_the_namespace_and_touch_no_secrets(evaluation):
