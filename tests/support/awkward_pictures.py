@@ -93,8 +93,19 @@ def small_cell(number: int) -> str:
         lambda: cell(digit(number, 8)),
         lambda: cell(crop(number, 160, 40), "JPEG", quality=40, progressive=True),
         lambda: cell(crop(number, 120, 110).convert("1")),
+        lambda: cell(_translucent(number), "WEBP", lossless=True),
+        lambda: cell(_palette(number), "GIF"),
+        lambda: cell(crop(number, 140, 112), "JPEG", exif=_turned()),
+        lambda: cell(crop(number, 101, 104), "BMP"),
     )
     return shapes[number % len(shapes)]()
+
+
+def _turned() -> Image.Exif:
+    """A camera held upright: who obeys it shows another picture."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
 
 
 def unsendable_cell(number: int) -> str:

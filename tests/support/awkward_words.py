@@ -60,7 +60,8 @@ def hallusion(rows: int) -> AwkwardDataset:
         tag = made.add(
             "Is the left line longer?",
             saying(YES_NO_SAYINGS, number, answer),
-            image=awkward_cell(number),
+            # Upstream leaves out what has no picture.
+            image=awkward_cell(number) if number % 16 != 15 else "",
             answer=answer,
             category=category,
         )
