@@ -13,7 +13,7 @@ from assay.domain.errors import (
     UnavailableError,
 )
 from assay.kube.api import KubeApi
-from assay.kube.lease import KubernetesLease
+from assay.kube.lease import KubernetesLease, timeouts_for
 from assay.store.leadership import Leadership
 from support.lease_store import LeaseStore
 from support.scripted_api import SteppedTime, api_to, refuses, scripted_api
@@ -334,3 +334,10 @@ def test_a_standby_outlives_a_server_that_does_not_answer(
     store.lost = ["GET", "GET", "GET"]
     assert second.stand_by()
     assert (first.held(), second.held()) == (False, True)
+
+
+def test_a_renewal_that_hangs_leaves_time_for_another() -> None:
+    limits = timeouts_for(DURATION)
+    hangs = limits.connect + limits.read
+    renewal = DURATION / 4
+    assert renewal + hangs + renewal + hangs / 2 <= DURATION

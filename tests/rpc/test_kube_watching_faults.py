@@ -55,5 +55,9 @@ def test_after_any_faults_the_copy_and_its_listener_know_the_world(seed: int) ->
         watch.stop()
         thread.join(30)
     assert (known, listener.nonsense) == (True, [])
-    metas = {item.metadata.name: item.metadata for item in watch.items()}
-    assert {n: (m.uid, m.resource_version) for n, m in metas.items()} == world.uids()
+    assert copied(watch) == world.uids()
+
+
+def copied(watch: ResourceWatch[KubeObject]) -> dict[str, tuple[str, str]]:
+    metas = [item.metadata for item in watch.items()]
+    return {meta.name: (meta.uid, meta.resource_version) for meta in metas}

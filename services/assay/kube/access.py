@@ -111,7 +111,7 @@ class MountedToken:
 def in_cluster(
     environment: Mapping[str, str] = os.environ, mounted: Path = MOUNTED
 ) -> Access:
-    """The access of a pod with a service account.
+    """The access of a pod with a service account; the cluster's authority is read once.
 
     Args:
         environment: names the server, as the kubelet sets it.

@@ -30,6 +30,7 @@ from assay.domain.errors import (
 from assay.kube.api import KubeApi
 from assay.kube.objects import KubeObject
 from assay.kube.resources import LEASES
+from assay.kube.transport import Timeouts
 
 _log = structlog.get_logger(__name__)
 
@@ -92,6 +93,12 @@ def boot_time() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+def timeouts_for(duration: float) -> Timeouts:
+    """With these, a renewal that hangs leaves time for another before the claim is over."""
+    share = duration / 6
+    return Timeouts(connect=share, read=share, total=share)
+
+
 class KubernetesLease:
     """A `Leadership` over one Lease.
 
@@ -114,7 +121,8 @@ class KubernetesLease:
         """Claims nothing yet.
 
         Args:
-            api: whom to ask; its requests must end well within `duration`.
+            api: whom to ask, over a transport of its own with `timeouts_for(duration)`: what else this
+                process asks must not delay a renewal.
             namespace: of the Lease.
             name: of the Lease.
             holder: who we are, unique per process start: the pod's UID and something random.
