@@ -10,23 +10,11 @@ import pytest
 from assay.domain.task import TaskState
 from assay.store import keys
 from assay.store.s3 import S3Store
-from support.binaries import MissingError, binary
 from support.bucket_services import results, run_of, services
 from support.local_runs import Desk
-from support.minio_server import running_minio
 from support.stub_endpoint import StubEndpoint
 
 COUNT = 60
-
-
-@pytest.fixture(scope="module")
-def minio(tmp_path_factory):
-    try:
-        binary("minio")
-    except MissingError as error:
-        pytest.skip(str(error))
-    with running_minio(tmp_path_factory.mktemp("minio")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from assay.dataset.sources.s3 import S3Addresses
 from assay.domain.errors import DatasetError
 from assay.process.configs import S3Config
 from assay.store.folder import FolderStore
-from support.binaries import MissingError, binary
-from support.minio_server import ACCESS_KEY, SECRET_KEY, running_minio
+from support.minio_server import ACCESS_KEY, SECRET_KEY
 
 CONTENT = b"index\timage\n" + random.Random(3).randbytes(300_000)
 PATIENCE = Patience(attempts=2, pause=0.01, piece=64 * 1024)
@@ -24,25 +23,20 @@ UNPROVEN = Expected(None, None, "nobody")
 
 
 @pytest.fixture(scope="module")
-def minio(tmp_path_factory):
-    """A running server that has one object."""
-    try:
-        binary("minio")
-    except MissingError as error:
-        pytest.skip(str(error))
-    with running_minio(tmp_path_factory.mktemp("minio")) as server:
-        client = Minio(server.address, ACCESS_KEY, SECRET_KEY, secure=False)
-        client.make_bucket("tables")
-        client.put_object("tables", "deep/my é.tsv", io.BytesIO(CONTENT), len(CONTENT))
-        yield server
+def tables(minio):
+    """A server that has one object."""
+    client = Minio(minio.address, ACCESS_KEY, SECRET_KEY, secure=False)
+    client.make_bucket("tables")
+    client.put_object("tables", "deep/my é.tsv", io.BytesIO(CONTENT), len(CONTENT))
+    return minio
 
 
 @pytest.fixture
-def fetch(minio, tmp_path):
+def fetch(tables, tmp_path):
     """Fetches an object with some credentials; also gives what was told on the way."""
 
     async def fetched(bucket, key, told, **credentials):
-        config = S3Config(endpoint=minio.address, secure=False, **credentials)
+        config = S3Config(endpoint=tables.address, secure=False, **credentials)
         fetcher = SourceFetcher(
             FolderStore(tmp_path / "cache"),
             partial=tmp_path / "cache" / "partial",

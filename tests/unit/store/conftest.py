@@ -1,4 +1,4 @@
-"""A MinIO that all tests of stores share; each test has a bucket of its own."""
+"""Each test of a store in a bucket has a bucket of its own."""
 
 import uuid
 
@@ -6,19 +6,7 @@ import pytest
 from minio import Minio
 
 from assay.store.s3 import S3Store
-from support.binaries import MissingError, binary
-from support.minio_server import ACCESS_KEY, SECRET_KEY, running_minio
-
-
-@pytest.fixture(scope="session")
-def minio(tmp_path_factory):
-    """A running server; skipped where its binary could not be built."""
-    try:
-        binary("minio")
-    except MissingError as error:
-        pytest.skip(str(error))
-    with running_minio(tmp_path_factory.mktemp("minio")) as server:
-        yield server
+from support.minio_server import ACCESS_KEY, SECRET_KEY
 
 
 @pytest.fixture
