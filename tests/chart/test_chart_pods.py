@@ -5,6 +5,7 @@ import json
 import pytest
 
 from assay.process.configs import AggregatorConfig, DatasetConfig
+from assay.rpc.callers import Role
 from support.charts import named, pods, rendered
 
 CONFIGS = [("aggregator", AggregatorConfig), ("dataset", DatasetConfig)]
@@ -14,6 +15,7 @@ CONFIGS = [("aggregator", AggregatorConfig), ("dataset", DatasetConfig)]
 def test_the_config_of_a_service_is_one_that_it_reads(platform, part, model):
     text = named(rendered(platform), "ConfigMap", part)["data"]["config.json"]
     config = model.model_validate_json(text)
+    assert {Role(name) for name in config.callers.accounts} == set(Role)
     assert config.store.prefix == "space/demo"
     assert config.store.endpoint == "demo-assay-minio.space.svc:9000"
 

@@ -179,7 +179,7 @@ spec:
 {{/* Which service account may speak in which role. */}}
 {{- define "assay.accounts" -}}
 {{- $accounts := dict -}}
-{{- range $role := list "controller" "dataset" "aggregator" "infer" "judge" "scorer" -}}
+{{- range $role := list "infer" "judge" "scorer" "controller" "cli" -}}
 {{- $_ := set $accounts $role (printf "system:serviceaccount:%s:%s" $.Release.Namespace (include "assay.part" (list $ $role))) -}}
 {{- end -}}
 {{- toJson $accounts -}}
