@@ -1,0 +1,35 @@
+"""The chart installed for real: its services come up under Pod Security `restricted`, over its own store."""
+
+import json
+
+import pytest
+
+from support.charts import CHART, helm
+
+VALUES = {
+    "images": {"registry": "localhost", "pullPolicy": "Never"},
+    "store": {"demo": {"enabled": True, "storageClass": "-"}},
+}
+
+
+@pytest.fixture
+def installed(namespace):
+    """A release named demo in a namespace of its own."""
+    helm("install", "demo", str(CHART), "-n", namespace.name, values=VALUES)
+    yield namespace
+    helm("uninstall", "demo", "-n", namespace.name)
+
+
+def test_the_services_become_ready_and_the_store_is_claimed(installed):
+    for what in ("sts/demo-assay-minio", "sts/demo-assay-aggregator"):
+        installed.kubectl("rollout", "status", what, "--timeout=90s")
+    installed.kubectl("rollout", "status", "deploy/demo-assay-dataset", "--timeout=90s")
+    events = json.loads(installed.kubectl("get", "events", "-o", "json"))["items"]
+    refused = [e["message"] for e in events if "PodSecurity" in e["message"]]
+    assert refused == []
+
+
+def test_a_release_leaves_nothing_outside_its_namespace_but_the_definition(installed):
+    names = installed.kubectl("get", "crd,clusterrole,clusterrolebinding", "-o", "name")
+    ours = [name for name in names.split() if "assay" in name]
+    assert ours == ["customresourcedefinition.apiextensions.k8s.io/evalruns.assay.dev"]
