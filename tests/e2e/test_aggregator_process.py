@@ -107,6 +107,22 @@ class Committers:
             assert isinstance(outcome, UnavailableError | None), outcome
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"lock": "lease"}, "the claim has no name"),
+        ({"lock": "lease", "lease": "demo"}, "runs in no pod"),
+    ],
+)
+async def test_a_claim_that_cannot_be_made_ends_it_and_is_named(folder, config, words):
+    process = await AggregatorProcess.start(folder, **config)
+    try:
+        assert await process.ended() == ExitCode.FAILED
+        assert words in await process.said()
+    finally:
+        await process.end()
+
+
 async def test_a_killed_aggregator_has_every_answer_it_acknowledged(large, capsys):
     luck, told = random.Random(SEED), Committers()
     for number in range(ROUNDS):

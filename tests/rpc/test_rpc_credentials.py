@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from assay.domain.errors import UnavailableError
 from assay.process.contract import ClusterCallers, ServerConfig
+from assay.process.token_file import TokenFile
 from assay.rpc.cluster_tokens import ServiceAccountTokens
-from assay.rpc.credentials import TokenFile, authenticator, token_source
+from assay.rpc.credentials import authenticator, token_source
 
 CALLERS = ClusterCallers(
     issuer="i", keys_url="https://api/keys", platform="ns/r", accounts={"infer": "s"}

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from assay.aggregator.main import conduct, file_claim, store_of
+from assay.aggregator.main import claim_of, conduct, store_of
 from assay.domain.errors import StoreUnavailableError
 from assay.process.configs import AggregatorConfig
 from assay.process.contract import load_config
@@ -70,7 +70,7 @@ def main() -> int:
     return conduct(
         config,
         lambda config: _StoppingStore(store_of(config), stop),
-        lambda config: _StoppingClaim(file_claim(config), stop),
+        lambda config: _StoppingClaim(claim_of(config), stop),
     )
 
 

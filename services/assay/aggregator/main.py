@@ -70,12 +70,14 @@ def store_of(config: AggregatorConfig) -> ObjectStore:
     return open_store(config.store)
 
 
-def file_claim(config: AggregatorConfig) -> Leadership:
+def claim_of(config: AggregatorConfig) -> Leadership:
     """The claim that the config names, not yet acquired.
 
     Raises:
-        ConfigError: the config names no file, and there is no run's folder.
+        ConfigError: the config names no place for it.
     """
+    if config.lock == "lease":
+        return _lease_claim(config)
     path = config.lock_file
     if path is None:
         where = _run_dir(config, "lock_file", "name a file that holds the claim")
@@ -83,6 +85,26 @@ def file_claim(config: AggregatorConfig) -> Leadership:
     if config.lock == "deadline":
         return DeadlineLock(path, this_process(), config.lock_seconds)
     return FlockLock(path, this_process())
+
+
+def _lease_claim(config: AggregatorConfig) -> Leadership:
+    if not config.lease:
+        raise ConfigError("lease", "the claim has no name", "name the release's Lease")
+    # Needless on one machine.
+    from assay.kube.access import in_cluster  # noqa: PLC0415
+    from assay.kube.api import KubeApi  # noqa: PLC0415
+    from assay.kube.lease import KubernetesLease, timeouts_for  # noqa: PLC0415
+    from assay.kube.transport import Transport  # noqa: PLC0415
+
+    access, duration, we = in_cluster(), round(config.lock_seconds), this_process()
+    transport = Transport(access, timeouts=timeouts_for(duration))
+    return KubernetesLease(
+        KubeApi(transport),
+        access.namespace,
+        config.lease,
+        f"{we.host}_{we.name}",
+        duration=duration,
+    )
 
 
 async def _renewing(leadership: Leadership, executor: Executor, runs: Runs) -> None:
@@ -147,7 +169,7 @@ async def _serve(
 def conduct(
     config: AggregatorConfig,
     store: Callable[[AggregatorConfig], ObjectStore] = store_of,
-    leadership: Callable[[AggregatorConfig], Leadership] = file_claim,
+    leadership: Callable[[AggregatorConfig], Leadership] = claim_of,
 ) -> ExitCode:
     """Claims the run and serves it to the end of this process.
 

@@ -16,13 +16,11 @@ from typing import Any, Protocol
 
 import urllib3
 
-from assay.domain.errors import ConfigError, UnavailableError
+from assay.domain.errors import ConfigError
+from assay.process.token_file import TokenFile
 
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account, unless its spec mounts it elsewhere."""
-
-REREAD_SECONDS = 10.0
-"""The kubelet replaces a projected token minutes before it expires."""
 
 
 class Credentials(Protocol):
@@ -82,30 +80,15 @@ class MountedToken:
     """A token that the kubelet keeps fresh in a file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
-        self._clock = clock
-        self._token = ""
-        self._read = float("-inf")
+        self._token = TokenFile(path, clock)
 
     def authorization(self) -> str:
-        """See Credentials; at most `REREAD_SECONDS` old."""
-        now = self._clock()
-        if now - self._read >= REREAD_SECONDS:
-            try:
-                self._token = self._path.read_text().strip()
-            except OSError as error:
-                raise UnavailableError(
-                    f"cannot read the token in {self._path}: {error.strerror}"
-                ) from error
-            self._read = now
-        return f"Bearer {self._token}"
+        """See Credentials."""
+        return f"Bearer {self._token()}"
 
     def renew(self) -> bool:
         """See Credentials."""
-        former = self._token
-        self._read = float("-inf")
-        self.authorization()
-        return self._token != former
+        return self._token() != self._token.read_again()
 
 
 def in_cluster(

@@ -53,12 +53,15 @@ class AggregatorConfig(ServerConfig):
     """Where files rest on their way into the store; emptied at the start. None: in the run's folder."""
     lease_seconds: float = 30.0
     """A worker that was not heard of for so long loses its leases."""
-    lock: Literal["flock", "deadline"] = "flock"
-    """How runs are claimed: `flock` on one machine, `deadline` where a file lock does not reach."""
+    lock: Literal["flock", "deadline", "lease"] = "flock"
+    """How runs are claimed: `flock` on one machine, `deadline` where a file lock does not reach, `lease`
+    by a Lease of the cluster that this process runs in."""
+    lease: str = ""
+    """`lease` only: the Lease's name, in the pod's own namespace."""
     lock_file: Path | None = None
-    """The claim; None: in the run's folder."""
+    """`flock` and `deadline`: the claim; None: in the run's folder."""
     lock_seconds: float = 15.0
-    """`deadline` only: how long a claim lasts without being renewed."""
+    """`deadline` and `lease`: how long a claim lasts without being renewed."""
     stop_grace: float = 10.0
     """Seconds that calls in flight get at SIGTERM."""
 
