@@ -66,8 +66,8 @@ class DatasetServiceServicer:
         dataset share one download and one preparation. A cut stream does not stop the work: call again.
 
         Errors:
-        INVALID_ARGUMENT: unknown name or source. Do not try again.
-        FAILED_PRECONDITION: the file is not usable or not the expected one (reason, cure). Mend it.
+        FAILED_PRECONDITION: unknown name, or a file that is not usable or not the expected one (reason,
+        cure). Mend it.
         UNAVAILABLE: the source did not answer. Tried with back-off already; try again later.
         RESOURCE_EXHAUSTED: no space. Make room, try again.
         """
