@@ -1,12 +1,22 @@
-"""What comes late, and what is too long for one message."""
+"""What comes late, what is too long for one message, and what no writer foresaw."""
 
+import asyncio
 from dataclasses import replace
 
+from assay.domain.errors import UnavailableError
 from assay.domain.lease import CommitOutcome
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskState
 from assay.rpc.score_client import ScoreOutcome
-from support.aggregator import TASK, Folder, a_run, answer, failure, served
+from support.aggregator import (
+    TASK,
+    FaultyStore,
+    Folder,
+    a_run,
+    answer,
+    failure,
+    served,
+)
 from support.prepared import put_prepared
 
 TIMED_OUT = {UnscoredReason.TIMEOUT: 1}
@@ -68,3 +78,16 @@ async def test_prompts_longer_than_a_message_go_out_in_several(tmp_path):
             seen += [s.ordinal for lease in grant.leases for s in lease.samples]
         assert (await aggregator.task()).counts.leased == 20
     assert seen == list(range(20))
+
+
+async def test_a_writer_that_fails_in_a_way_nobody_foresaw_ends_the_process(tmp_path):
+    folder = Folder(tmp_path, count=2)
+    bug = RuntimeError("nobody foresaw this")
+    async with served(folder, wrap=lambda s: FaultyStore(s, [bug])) as aggregator:
+        await aggregator.begin(folder)
+        commit = asyncio.create_task(aggregator.worker().commit(TASK, [answer(0)]))
+        async with asyncio.timeout(30):
+            lost = await aggregator.book.lost
+        assert isinstance(lost, UnavailableError)
+        assert not commit.done()
+        commit.cancel()
