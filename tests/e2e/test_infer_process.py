@@ -83,6 +83,21 @@ async def test_it_exits_0_when_the_queue_is_closed(tmp_path: Path) -> None:
     assert "sk-not-for-logs" not in log.read_text()
 
 
+async def test_a_worker_that_is_not_to_listen_works_all_the_same(
+    tmp_path: Path,
+) -> None:
+    token, work = tmp_path / "token", Work.of(5)
+    token.write_text(TOKEN)
+    pod = {"listen": "", "token": "", "token_file": str(token)}
+    async with (
+        chat_endpoint() as endpoint,
+        infer(work, endpoint, tmp_path / "log", **pod) as process,
+    ):
+        assert await process.exit_code() == ExitCode.OK
+    assert process.address == ""
+    assert len(work.committed) == 5
+
+
 async def test_sigterm_drains_the_worker_and_its_exit_code_asks_for_another(
     tmp_path: Path,
 ) -> None:

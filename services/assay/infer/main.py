@@ -13,6 +13,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -39,7 +41,7 @@ _STOP_SECONDS = 1.0
 
 
 async def infer(config: InferConfig, model: Model) -> ExitCode:
-    """Serves WorkerService and works until there is nothing left to do, or it is told to go.
+    """Works, WorkerService served meanwhile, until there is nothing left to do, or it is told to go.
 
     Raises:
         TransientError: the worker must go, its work must not.
@@ -64,26 +66,38 @@ async def infer(config: InferConfig, model: Model) -> ExitCode:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.drain)
-        servicer = WorkerServicer(
-            loop,
-            run_id=config.run_id,
-            queue=config.queue,
-            worker_id=config.worker_id,
-        )
-        server = await serve(
-            [servicer.registration()],
-            listen=config.listen,
-            authenticator=authenticator(config),
-            tls=config.server_tls,
-        )
-        try:
-            await engine.open()
-            announce_ready(config, server.address)
-            await loop.run()
-        finally:
-            await engine.close()
-            await server.stop(_STOP_SECONDS)
+        async with _serving(config, loop) as address:
+            try:
+                await engine.open()
+                announce_ready(config, address)
+                await loop.run()
+            finally:
+                await engine.close()
         return ExitCode.OK if loop.finished else ExitCode.RETRY
+
+
+@asynccontextmanager
+async def _serving(config: InferConfig, loop: WorkerLoop) -> AsyncIterator[str]:
+    """Has WorkerService served meanwhile, if it is to be; gives its address, empty without one."""
+    if not config.listen:
+        yield ""
+        return
+    servicer = WorkerServicer(
+        loop,
+        run_id=config.run_id,
+        queue=config.queue,
+        worker_id=config.worker_id,
+    )
+    server = await serve(
+        [servicer.registration()],
+        listen=config.listen,
+        authenticator=authenticator(config),
+        tls=config.server_tls,
+    )
+    try:
+        yield server.address
+    finally:
+        await server.stop(_STOP_SECONDS)
 
 
 def main(argv: list[str] | None = None) -> int:

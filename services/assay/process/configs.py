@@ -21,7 +21,11 @@ StoreConfig = Annotated[
 
 
 class InferConfig(ServerConfig):
-    """Starts a worker that asks one model about the samples of one queue; it serves WorkerService."""
+    """Starts a worker that asks one model about the samples of one queue.
+
+    It serves WorkerService unless `listen` is empty: in a pod it could not tell who calls, for it has no
+    token that the API server believes.
+    """
 
     aggregator: str
     """host:port of WorkService."""

@@ -125,7 +125,7 @@ class ServerConfig(ProcessConfig):
 
     @model_validator(mode="after")
     def _some_callers(self) -> Self:
-        if self.callers is None and self.token_file is not None:
+        if self.listen and self.callers is None and self.token_file is not None:
             raise ValueError("a server with a token_file needs callers")
         return self
 
