@@ -1,0 +1,177 @@
+"""What every pod of a Job of ours has: who it is, what it mounts, and Pod Security `restricted`.
+
+`jobs.py` fills in what tells a worker from a scorer. No pod gets a token of the API server, and none holds
+access to the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from assay.config.chart import Scheduling
+from assay.controller.placement import PodImages
+from assay.rpc.callers import Role
+
+Manifest = dict[str, Any]
+
+CONFIG_VARIABLE = "ASSAY_CONFIG"
+TOKEN = PurePosixPath("/var/run/assay/token")
+AUTHORITY = PurePosixPath("/etc/assay-tls/ca.crt")
+KEY = PurePosixPath("/etc/assay-keys/key")
+
+TOKEN_SECONDS = 600
+"""A projected token lives that long, the shortest there is; the kubelet replaces it in time."""
+
+_MODEST: Manifest = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+"""Where nothing is said: a pod that asks for nothing is the first to be evicted."""
+
+_USER = 10001
+"""Of our images; nobody on any node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the pods of all runs of a release have in common.
+
+    Attributes:
+        version: of the platform, for the label.
+        aggregator: host:port of WorkService.
+        scoring: host:port of ScoreService, by number: scorers can ask no name server.
+        accounts: the name of each role's service account.
+        tls_secret: the Secret with `ca.crt`; nothing else of it is mounted.
+        server_name: the name in the services' certificate.
+        images: where a run names none.
+    """
+
+    namespace: str
+    release: str
+    version: str
+    aggregator: str
+    scoring: str
+    accounts: Mapping[Role, str]
+    tls_secret: str
+    server_name: str
+    images: PodImages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What tells one pod from another.
+
+    Attributes:
+        container: its name, which the Job's rules speak of.
+        config: its process's config as JSON, without secrets.
+        grace: seconds it has to end after SIGTERM.
+        key: a Secret and the name in it that holds the model's key; None: it needs none.
+    """
+
+    role: Role
+    container: str
+    run_id: str
+    image: str
+    config: str
+    scheduling: Scheduling
+    grace: int
+    key: tuple[str, str] | None = None
+
+
+def pod_spec(part: Part, platform: Platform, images: PodImages) -> Manifest:
+    """The pod of a Job."""
+    volumes, mounts = _volumes(part, platform)
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": platform.accounts[part.role],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": part.grace,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **_scheduling(part.scheduling),
+        **(
+            {"imagePullSecrets": [{"name": name} for name in images.pull_secrets]}
+            if images.pull_secrets
+            else {}
+        ),
+        "containers": [_container(part, images.pull_policy, mounts)],
+        "volumes": volumes,
+    }
+
+
+def _container(part: Part, pull_policy: str, mounts: list[Manifest]) -> Manifest:
+    return {
+        "name": part.container,
+        "image": part.image,
+        "imagePullPolicy": pull_policy,
+        # The module is the image's entry point.
+        "args": ["--config-env", CONFIG_VARIABLE],
+        "env": [{"name": CONFIG_VARIABLE, "value": part.config}],
+        "resources": part.scheduling.resources or _MODEST,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "privileged": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # The last lines it wrote are why it failed: `pod_ends.py` reads them.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts,
+    }
+
+
+def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manifest]]:
+    """What is mounted, and where."""
+    identity = {
+        "path": TOKEN.name,
+        "audience": f"assay/{part.run_id}/{part.role}",
+        "expirationSeconds": TOKEN_SECONDS,
+    }
+    authority = _secret(platform.tls_secret, AUTHORITY.name, AUTHORITY)
+    volumes: list[Manifest] = [
+        {
+            "name": "identity",
+            "projected": {"sources": [{"serviceAccountToken": identity}]},
+        },
+        {"name": "authority", "secret": authority},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    mounts: list[Manifest] = [
+        {"name": "identity", "mountPath": str(TOKEN.parent), "readOnly": True},
+        {"name": "authority", "mountPath": str(AUTHORITY.parent), "readOnly": True},
+        {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+    ]
+    if part.key is not None:
+        secret, name = part.key
+        volumes.append({"name": "key", "secret": _secret(secret, name, KEY)})
+        mounts.append({"name": "key", "mountPath": str(KEY.parent), "readOnly": True})
+    return volumes, mounts
+
+
+def _secret(name: str, key: str, path: PurePosixPath) -> Manifest:
+    """One key of a Secret, readable by its group alone; a pod waits until it is there."""
+    return {
+        "secretName": name,
+        "defaultMode": 0o440,
+        "items": [{"key": key, "path": path.name}],
+    }
+
+
+def _scheduling(given: Scheduling) -> Manifest:
+    """What of it is set, as Kubernetes names it."""
+    fields = {
+        "nodeSelector": given.node_selector,
+        "tolerations": given.tolerations,
+        "affinity": given.affinity,
+        "topologySpreadConstraints": given.topology_spread_constraints,
+        "priorityClassName": given.priority_class_name,
+        "runtimeClassName": given.runtime_class_name,
+    }
+    return {name: value for name, value in fields.items() if value}
