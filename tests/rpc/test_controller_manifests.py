@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
+import yaml
 
+from assay.controller.conditions import EvalRunStatus
+from assay.controller.evalrun import EvalRun, admitted
 from assay.controller.jobs import expiring, rescaled, suspended
+from assay.controller.status import event, notices, status_of
+from assay.controller.words import Sight
 from support.api_server import ADMIN, ApiServer, running_api_server
 from support.binaries import MissingError, binary
-from support.controlled import pod_of, scorer, workers
+from support.charts import CHART
+from support.controlled import TASK, pod_of, scorer, workers
+from support.decisions import snapshot, task
+from support.evalruns import FILE
 
 JOBS = "/apis/batch/v1/namespaces/space/jobs"
+RUNS = "/apis/assay.dev/v1alpha1/namespaces/space/evalruns"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 BOTH = pytest.mark.parametrize("job", [workers(), scorer()], ids=["worker", "scorer"])
 
@@ -35,9 +47,21 @@ class Strict:
         assert "Warning" not in answer.headers, answer.headers["Warning"]
         return answer.json()
 
-    def patch(self, name: str, body):
-        kind = "application/merge-patch+json"
-        return self.ask("PATCH", f"{JOBS}/{name}", body, kind)
+    def patch(self, path: str, body):
+        return self.ask("PATCH", path, body, "application/merge-patch+json")
+
+    def define(self) -> None:
+        """Has it know EvalRuns; returns when it takes them."""
+        definition = yaml.safe_load((CHART / "crds/evalruns.yaml").read_text())
+        path = f"{DEFINITIONS}/{definition['metadata']['name']}"
+        self.ask("POST", DEFINITIONS, definition)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            facts = self.ask("GET", path, None)["status"].get("conditions", [])
+            if any(f["type"] == "Established" and f["status"] == "True" for f in facts):
+                return
+            time.sleep(0.1)
+        raise AssertionError("the definition was not established")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +75,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
         made = Strict(server)
         space = {"metadata": {"name": "space", "labels": RESTRICTED}}
         made.ask("POST", "/api/v1/namespaces", space)
+        made.define()
         yield made
 
 
@@ -82,9 +107,28 @@ def test_a_job_of_workers_can_be_rescaled_suspended_and_made_to_expire(
     strict: Strict,
 ) -> None:
     made = strict.ask("POST", JOBS, workers(generation=7))
-    name = made["metadata"]["name"]
+    name = f"{JOBS}/{made['metadata']['name']}"
     assert strict.patch(name, rescaled(3))["spec"]["completions"] == 3
     assert strict.patch(name, rescaled(1))["spec"]["parallelism"] == 1
     assert strict.patch(name, suspended(away=True))["spec"]["suspend"] is True
     spec = strict.patch(name, expiring(60))["spec"]
     assert spec["ttlSecondsAfterFinished"] == 60
+
+
+def test_a_status_and_its_events_are_taken_whole(strict: Strict) -> None:
+    body = {"apiVersion": "assay.dev/v1alpha1", "kind": "EvalRun"}
+    body |= {"metadata": {"name": "told"}, "spec": {"file": FILE}}
+    item = msgspec.convert(strict.ask("POST", RUNS, body), type=EvalRun)
+    seen = snapshot(
+        task("COMPLETE", "My_Model", "MMStar", total=4, scored=4), state="COMPLETE"
+    )
+    sight = Sight(admission=admitted(item), snapshot=seen, scores={TASK: 0.5})
+    status = status_of(sight, item.status, "2026-11-25T12:00:00Z")
+    patch = {"status": msgspec.to_builtins(status)}
+    kept = strict.patch(f"{RUNS}/told/status", patch)["status"]
+    assert msgspec.convert(kept, type=EvalRunStatus) == status
+    for notice in notices(item.status, status):
+        told = event(
+            notice, item.metadata, reporter="c-0", now="2026-11-25T12:00:00.000000Z"
+        )
+        strict.ask("POST", "/apis/events.k8s.io/v1/namespaces/space/events", told)

@@ -95,6 +95,21 @@ class Word:
     message: str = ""
 
 
+def yes(reason: str, message: str = "") -> Word:
+    """It is so."""
+    return Word(status=True, reason=reason, message=message)
+
+
+def no(reason: str, message: str = "") -> Word:
+    """It is not so."""
+    return Word(status=False, reason=reason, message=message)
+
+
+def unknown(reason: str, message: str = "") -> Word:
+    """Nobody knows yet."""
+    return Word(status=None, reason=reason, message=message)
+
+
 def conditions(
     words: Mapping[Kind, Word], former: EvalRunStatus, *, generation: int, now: str
 ) -> list[Condition]:

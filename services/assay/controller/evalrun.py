@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from assay.kube.objects import KubeObject
 
 _LONGEST_NAME = 24
 """Of an EvalRun inside the names of its Jobs: pods add words of theirs, and 63 is the limit."""
+_PATIENCE = 10**9
+"""Seconds: a dead endpoint is waited for with a condition that says so, unless the file names a patience."""
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NO_KEY = frozenset({None, "", "EMPTY"})
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
@@ -151,7 +153,9 @@ def _run(file: Mapping[str, Any]) -> Run:
         _check_addresses(resolved.run)
     if problems:
         raise joined(problems)
-    return resolved.run
+    if "endpoint_patience" in file:
+        return resolved.run
+    return replace(resolved.run, endpoint_patience=_PATIENCE)
 
 
 def _check_inline(file: Mapping[str, Any]) -> None:
