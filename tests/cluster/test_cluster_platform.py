@@ -29,6 +29,24 @@ def test_the_services_become_ready_and_the_store_is_claimed(installed):
     assert refused == []
 
 
+def lease_of(namespace):
+    name = "lease/demo-assay-aggregator"
+    return json.loads(namespace.kubectl("get", name, "-o", "json"))["spec"]
+
+
+def test_an_aggregator_that_is_killed_hands_its_lease_to_the_next(installed):
+    rollout = ("rollout", "status", "sts/demo-assay-aggregator", "--timeout=90s")
+    installed.kubectl(*rollout)
+    before = lease_of(installed)
+    pod = "pod/demo-assay-aggregator-0"
+    installed.kubectl("delete", pod, "--grace-period=0", "--force")
+    installed.kubectl("wait", "--for=create", pod, "--timeout=60s")
+    installed.kubectl(*rollout)
+    after = lease_of(installed)
+    assert after["holderIdentity"] not in {"", before["holderIdentity"]}
+    assert after["leaseTransitions"] == before["leaseTransitions"] + 1
+
+
 def test_a_release_leaves_nothing_outside_its_namespace_but_the_definition(installed):
     names = installed.kubectl("get", "crd,clusterrole,clusterrolebinding", "-o", "name")
     ours = [name for name in names.split() if "assay" in name]

@@ -114,6 +114,10 @@ spec:
           - configMap:
               name: kube-root-ca.crt
               items: [{key: ca.crt, path: ca.crt}]
+          - downwardAPI:
+              items:
+                - path: namespace
+                  fieldRef: {fieldPath: metadata.namespace}
     - name: scratch
       emptyDir: {}
     {{- if eq .component "controller" }}

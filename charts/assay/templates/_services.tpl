@@ -28,6 +28,10 @@ What tells one service's pod from another's: its module, its section of the valu
   "component" "aggregator"
   "module" "assay.aggregator.main"
   "section" .Values.aggregator
-  "more" (dict "spool" "/tmp/spool" "lock_file" "/tmp/aggregator.lock")
+  "more" (dict
+    "spool" "/tmp/spool"
+    "lock" "lease"
+    "lease" (include "assay.part" (list . "aggregator"))
+    "service_account" "/var/run/assay")
 ) -}}
 {{- end -}}

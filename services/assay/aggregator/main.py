@@ -96,7 +96,8 @@ def _lease_claim(config: AggregatorConfig) -> Leadership:
     from assay.kube.lease import KubernetesLease, timeouts_for  # noqa: PLC0415
     from assay.kube.transport import Transport  # noqa: PLC0415
 
-    access, duration, we = in_cluster(), round(config.lock_seconds), this_process()
+    access = in_cluster(mounted=config.service_account)
+    duration, we = round(config.lock_seconds), this_process()
     transport = Transport(access, timeouts=timeouts_for(duration))
     return KubernetesLease(
         KubeApi(transport),

@@ -62,6 +62,8 @@ class AggregatorConfig(ServerConfig):
     by a Lease of the cluster that this process runs in."""
     lease: str = ""
     """`lease` only: the Lease's name, in the pod's own namespace."""
+    service_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """`lease` only: the folder with the pod's `token` for the API server, `ca.crt` and `namespace`."""
     lock_file: Path | None = None
     """`flock` and `deadline`: the claim; None: in the run's folder."""
     lock_seconds: float = 15.0
