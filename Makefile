@@ -66,8 +66,8 @@ demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
 
 test: init ## run every test that this machine can run
 	@echo "Nothing is left out by choice. What could not run here stands at the end as SKIPPED, with its reason."
-	@# Minutes the first time; where it cannot be built, what needs it is skipped and says so.
-	@$(BINARIES) minio helm etcd kubernetes || true
+	@# Minutes the first time; what cannot be built, or not in time, has the tests that need it skipped, and they say so.
+	@timeout --kill-after=10 1500 env $(BINARIES) minio helm etcd kubernetes || true
 	@$(BIN)/pytest $(TESTS)
 
 check: lint type layers rules proto-check ## everything that needs no run
