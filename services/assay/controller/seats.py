@@ -46,13 +46,15 @@ class Seats:
         live: the Job that keeps each seat now, by the seat's label.
         next_generation: of the seats that had a Job; one that is not named had none: 1.
         hindrances: why pods do not begin, each in one sentence with the cure; none twice.
+        stuck: seats whose Job lives with something in the way and no pod at work.
     """
 
     workers: Mapping[str, PartView]
     scorers: Mapping[TaskId, PartView]
     live: Mapping[str, Job]
     next_generation: Mapping[str, int]
-    hindrances: tuple[str, ...]
+    hindrances: tuple[str, ...] = ()
+    stuck: frozenset[str] = frozenset()
 
 
 def witnessed(
@@ -110,7 +112,9 @@ def seats(
         },
         live=view.live,
         next_generation=_next_generations(of_run),
-        hindrances=view.hindrances(),
+        hindrances=tuple(dict.fromkeys(s for told in view.told.values() for s in told)),
+        stuck=frozenset(seat for seat, told in view.told.items() if told)
+        - view.at_work(),
     )
 
 
@@ -136,6 +140,9 @@ class _View:
         self._moment = moment
         self._witness = witness
         self.live = {_label(job, SEAT_LABEL): job for job in jobs if job.live}
+        self.told = {
+            seat: self._hindrances(seat, job) for seat, job in self.live.items()
+        }
 
     def part(self, seat: str, container: str) -> PartView:
         """What `decide` looks at of one seat."""
@@ -175,11 +182,19 @@ class _View:
             )
         return tuple(sorted(deaths, key=lambda death: death.at))
 
-    def hindrances(self) -> tuple[str, ...]:
-        """Why pods do not begin."""
-        told = [self._job_hindrance(job) for job in self.live.values()]
-        told += [hindrance(pod, self._moment.wall) for pod in self._pods]
-        return tuple(dict.fromkeys(sentence for sentence in told if sentence))
+    def at_work(self) -> frozenset[str]:
+        """Seats that have a running pod."""
+        return frozenset(_label(pod, SEAT_LABEL) for pod in self._pods if pod.running)
+
+    def _hindrances(self, seat: str, job: Job) -> list[str]:
+        """Why pods of a seat do not begin."""
+        told = [self._job_hindrance(job)]
+        told += [
+            hindrance(pod, self._moment.wall)
+            for pod in self._pods
+            if _label(pod, SEAT_LABEL) == seat
+        ]
+        return [sentence for sentence in told if sentence]
 
     def _job_hindrance(self, job: Job) -> str:
         name, status = job.metadata.name, job.status

@@ -32,6 +32,7 @@ class JobSpec(_Slim, frozen=True, kw_only=True):
     parallelism: int | None = None
     completions: int | None = None
     suspend: bool | None = None
+    ttl_seconds_after_finished: int | None = None
 
 
 class JobStatus(_Slim, frozen=True, kw_only=True):
