@@ -24,6 +24,26 @@ PLATFORM = Platform(
     server_name="assay",
     images=PodImages(worker="assay/worker:1", scorer="assay/scorer:1"),
 )
+CONTROLLER = {
+    "listen": "0.0.0.0:8443",
+    "token_file": "/var/run/assay/token",
+    "tls": {"ca_file": "/etc/assay-tls/ca.crt", "server_name": "assay"},
+    "callers": {
+        "issuer": "https://kubernetes.default.svc",
+        "keys_url": "https://kubernetes.default.svc/openid/v1/jwks",
+        "platform": "space/demo",
+        "accounts": {
+            role: f"system:serviceaccount:space:demo-assay-{role}" for role in Role
+        },
+    },
+    "namespace": "space",
+    "release": "demo",
+    "aggregator": PLATFORM.aggregator,
+    "datasets": "demo-assay-dataset.space.svc:8443",
+    "tls_secret": "demo-assay-tls",
+    "images": {"worker": "assay/worker:1", "scorer": "assay/scorer:1"},
+}
+"""The controller's config, as the chart is to write it."""
 
 
 def owner_of(*, name: str = "demo", file: Any = None, **spec: Any) -> Owner:

@@ -84,7 +84,7 @@ def worker_job(
         role=Role.INFER,
         container=WORKER,
         run_id=request.run_id,
-        image=request.placement.images.worker or platform.images.worker,
+        image=request.placement.images.over(platform.images).worker,
         config=_json(config),
         scheduling=pods,
         grace=DRAIN_SECONDS + _DRAINED_SECONDS,
@@ -113,7 +113,7 @@ def scorer_job(
         role=Role.SCORER,
         container=SCORER,
         run_id=request.run_id,
-        image=request.placement.images.scorer or platform.images.scorer,
+        image=request.placement.images.over(platform.images).scorer,
         config=_json(config),
         scheduling=request.placement.scorer,
         grace=_SCORER_GRACE,
@@ -182,7 +182,9 @@ def _job(
             "labels": {**part.scheduling.pod_labels, **labels},
             "annotations": {**part.scheduling.pod_annotations, **notes},
         },
-        "spec": pod_spec(part, platform, request.placement.images),
+        "spec": pod_spec(
+            part, platform, request.placement.images.over(platform.images)
+        ),
     }
     return {
         "apiVersion": JOBS.api_version,

@@ -35,6 +35,13 @@ class PodImages(_Section):
     )
     pull_secrets: list[str] = Field(default=[], description="Names of Secrets.")
 
+    def over(self, others: PodImages) -> PodImages:
+        """These where they say something, the others where they do not."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        return others.model_copy(
+            update={name: value for name, value in said.items() if value}
+        )
+
 
 class Placement(_Section):
     """How the pods of one run are made and where they may be."""

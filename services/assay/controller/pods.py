@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from assay.config.chart import Scheduling
+from assay.config.problems import config_error
 from assay.controller.placement import PodImages
+from assay.domain.errors import ConfigError
+from assay.process.configs import ControllerConfig
 from assay.rpc.callers import Role
 
 Manifest = dict[str, Any]
@@ -55,6 +60,43 @@ class Platform:
     tls_secret: str
     server_name: str
     images: PodImages
+
+
+def platform_of(config: ControllerConfig, *, scoring: str, version: str) -> Platform:
+    """What the controller's own config says of the pods it makes.
+
+    Args:
+        config: of the controller.
+        scoring: its aggregator's address by number.
+        version: of the platform.
+
+    Raises:
+        ConfigError: it says too little.
+    """
+    if config.callers is None or config.tls is None:
+        raise ConfigError(
+            "process config",
+            "callers and tls are missing, and pods are told both",
+            "start the controller by the chart",
+        )
+    try:
+        images = PodImages.model_validate(config.images)
+    except ValidationError as error:
+        raise config_error(error, PodImages) from None
+    return Platform(
+        namespace=config.namespace,
+        release=config.release,
+        version=version,
+        aggregator=config.aggregator,
+        scoring=scoring,
+        accounts={
+            Role(role): subject.rpartition(":")[2]
+            for role, subject in config.callers.accounts.items()
+        },
+        tls_secret=config.tls_secret,
+        server_name=config.tls.server_name,
+        images=images,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,3 +121,22 @@ class ScorerConfig(ProcessConfig):
     """Address space of the sealed child; imports alone take about 400 MiB of it."""
     aggregator_patience: float = 600.0
     """Seconds without an answer of the aggregator after which the scorer exits RETRY."""
+
+
+class ControllerConfig(ServerConfig):
+    """Starts the controller of one release; it serves health alone."""
+
+    namespace: str
+    release: str
+    """EvalRuns of its namespace that carry its label are its own."""
+    aggregator: str
+    """host:port of WorkService, RunService and ScoreService."""
+    datasets: str
+    """host:port of DatasetService."""
+    tls_secret: str
+    """The Secret with the services' `ca.crt`, of which pods of Jobs mount that alone."""
+    images: dict[str, Any] = Field(
+        description="`spec.placement.images` of an EvalRun that names none"
+    )
+    store: str = ""
+    """Where results lie, for people: an address without keys."""

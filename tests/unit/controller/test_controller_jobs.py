@@ -15,9 +15,12 @@ from assay.controller.jobs import (
     rescaled,
     suspended,
 )
+from assay.controller.placement import PodImages
+from assay.controller.pods import platform_of
+from assay.domain.errors import ConfigError
 from assay.domain.run import Model
-from assay.process.configs import InferConfig, ScorerConfig
-from support.controlled import owner_of, pod_of, scorer, workers
+from assay.process.configs import ControllerConfig, InferConfig, ScorerConfig
+from support.controlled import CONTROLLER, PLATFORM, owner_of, pod_of, scorer, workers
 from support.evalruns import FILE, file_with
 
 BOTH = pytest.mark.parametrize("job", [workers(), scorer()], ids=["worker", "scorer"])
@@ -187,6 +190,28 @@ def test_a_runs_own_image_goes_before_the_platforms() -> None:
     assert container(job)["image"] == "mine:2"
     assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
     assert container(scorer())["image"] == "assay/scorer:1"
+
+
+def test_a_runs_own_way_to_pull_goes_before_the_platforms() -> None:
+    theirs = PodImages(worker="w:1", pull_policy="Never", pull_secrets=["all"])
+    said = PodImages(worker="", pull_secrets=["mine"]).over(theirs)
+    assert (said.worker, said.pull_policy, said.pull_secrets) == (
+        "w:1",
+        "Never",
+        ["mine"],
+    )
+
+
+def test_the_controllers_config_says_what_all_pods_have_in_common() -> None:
+    config = ControllerConfig.model_validate(CONTROLLER)
+    assert platform_of(config, scoring="10.0.0.9:8443", version="0.1.0") == PLATFORM
+
+
+def test_a_controller_without_callers_is_told_to_be_started_by_the_chart() -> None:
+    alone = {k: v for k, v in CONTROLLER.items() if k not in {"callers", "token_file"}}
+    config = ControllerConfig.model_validate(alone | {"token": "t"})
+    with pytest.raises(ConfigError, match="callers and tls are missing"):
+        platform_of(config, scoring="", version="")
 
 
 def test_jobs_of_a_suspended_run_have_no_pods_until_they_are_let() -> None:
