@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from assay.domain.errors import ConfigError
@@ -102,10 +103,15 @@ def _known_keys(loc: Sequence[int | str], cls: type[BaseModel]) -> set[str]:
     current: type[BaseModel] = cls
     for part in loc:
         # Places in a list and names of a map say nothing about the model below them.
-        field = current.model_fields.get(str(part))
+        field = _fields(current).get(str(part))
         within = None if field is None else _model_within(field.annotation)
         current = within or current
-    return set(current.model_fields)
+    return set(_fields(current))
+
+
+def _fields(cls: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Its fields by the keys that stand in a file."""
+    return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from assay.config.chart import ModelPods, Queue, Scheduling
+from assay.config.chart import ModelPods, Scheduling
 from assay.config.problems import config_error
 from assay.domain.errors import ConfigError
 from assay.domain.run import Run
@@ -43,6 +43,13 @@ class PodImages(_Section):
         )
 
 
+class PodQueue(_Section):
+    """Kueue's queue; its labels are all that is set."""
+
+    name: str = ""
+    priority_class: str = ""
+
+
 class Placement(_Section):
     """How the pods of one run are made and where they may be."""
 
@@ -50,7 +57,7 @@ class Placement(_Section):
     gpu_resource: str = Field(
         default="nvidia.com/gpu", description="What the scheduler calls a GPU."
     )
-    queue: Queue = Queue(name="", priority_class="")
+    queue: PodQueue = PodQueue()
     models: dict[str, ModelPods] = Field(default={}, description="By the model's key.")
     judges: dict[str, ModelPods] = Field(default={}, description="By the judge's name.")
     scorer: Scheduling = Scheduling()

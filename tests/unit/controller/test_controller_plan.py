@@ -91,7 +91,7 @@ def test_suspending_and_going_on_patch_every_living_job() -> None:
 
 
 def test_in_a_queue_only_the_queue_suspends() -> None:
-    queue = {"queue": {"name": "gpus", "priorityClass": ""}}
+    queue = {"queue": {"name": "gpus"}}
     waiting = job(workers(suspend=True, placement=queue))
     assert kept_up(waiting, placement=queue) == []
 
