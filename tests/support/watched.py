@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from assay.controller.jobs import Owner
 from assay.controller.seats import Moment, Seats, seats, witnessed
 from assay.controller.workloads import Job, Pod
 from support.controlled import owner_of, scorer, workers
@@ -47,9 +48,14 @@ def job(
 
 
 def pod(
-    manifest: Any = None, *, name: str = "p", phase: str = "Running", **status: Any
-):
-    """A pod that a Job of ours has made."""
+    manifest: Any = None,
+    *,
+    name: str = "p",
+    phase: str = "Running",
+    gone_by: str | None = None,
+    **status: Any,
+) -> Pod:
+    """A pod that a Job of ours has made; `gone_by`: when its grace ends."""
     whole = manifest or workers()
     template = whole["spec"]["template"]
     owner = {"kind": "Job", "uid": f"uid-of-{whole['metadata']['name']}"}
@@ -58,6 +64,7 @@ def pod(
             "metadata": {
                 "name": name,
                 "uid": f"uid-of-{name}",
+                "deletionTimestamp": gone_by,
                 "labels": template["metadata"]["labels"],
                 "ownerReferences": [{**owner, "controller": True}],
             },
@@ -113,9 +120,11 @@ def fact(kind: str, status: str, reason: str = "", message: str = "", since=0.0)
     }
 
 
-def seen(jobs: list[Job], pods: list[Pod], *, progress: int = 7) -> Seats:
-    """What is read out of them for the run of the tests, its pods' ends seen as they came."""
-    owner = owner_of()
+def seen(
+    jobs: list[Job], pods: list[Pod], *, progress: int = 7, owner: Owner | None = None
+) -> Seats:
+    """What is read out of them for a run, its pods' ends seen as they came."""
+    owner = owner or owner_of()
     return seats(
         owner.request.run_id,
         owner.request.run,

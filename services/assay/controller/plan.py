@@ -86,9 +86,9 @@ def upkeep(owner: Owner, there: Seats, platform: Platform) -> list[Write]:
     """What brings living Jobs to what the spec says now: seats, suspension, a template that was mended."""
     return [
         write
-        for seat, wanted in _wanted(owner, there, platform)
+        for seat, make in _seats(owner, there, platform)
         if (job := there.live.get(seat)) is not None
-        for write in _kept_up(job, wanted, owner, stuck=seat in there.stuck)
+        for write in _kept_up(job, make(generation=1), owner, seat, there)
     ]
 
 
@@ -106,29 +106,42 @@ def expire(owner: Owner, jobs: Iterable[Job]) -> list[Write]:
     ]
 
 
+def forgive(jobs: Iterable[Job]) -> list[Write]:
+    """Removes what ended, so that its deaths no longer count: what a retry begins with."""
+    return [
+        DeleteJob(job.metadata.name, job.metadata.uid)
+        for job in jobs
+        if not job.live and job.metadata.deletion_timestamp is None
+    ]
+
+
 def dismiss(there: Seats) -> list[Write]:
     """Ends every Job that lives: of an execution that another one follows, or that was cancelled."""
     return [write for seat in there.live for write in _deleted(there, seat)]
 
 
-def _wanted(
+def _seats(
     owner: Owner, there: Seats, platform: Platform
-) -> Iterator[tuple[str, Manifest]]:
-    """Every seat of the run with the Job that would be made for it now."""
+) -> Iterator[tuple[str, Callable[..., Manifest]]]:
+    """Every seat of the run, and how its Job would be made now."""
     run_id = owner.request.run_id
     for model in there.workers:
-        manifest = worker_job(owner, model, platform, generation=1)
-        yield seat_of(run_id, Role.INFER, model), manifest
+        seat = seat_of(run_id, Role.INFER, model)
+        yield seat, partial(worker_job, owner, model, platform)
     for task in there.scorers:
-        manifest = scorer_job(owner, task, platform, generation=1)
-        yield seat_of(run_id, Role.SCORER, task.model, task.dataset), manifest
+        seat = seat_of(run_id, Role.SCORER, task.model, task.dataset)
+        yield seat, partial(scorer_job, owner, task, platform)
 
 
-def _kept_up(job: Job, wanted: Manifest, owner: Owner, *, stuck: bool) -> list[Write]:
+def _kept_up(
+    job: Job, wanted: Manifest, owner: Owner, seat: str, there: Seats
+) -> list[Write]:
     name, uid = job.metadata.name, job.metadata.uid
     told = (job.metadata.annotations or {}).get(TEMPLATE_NOTE)
-    if stuck and told != wanted["metadata"]["annotations"][TEMPLATE_NOTE]:
-        # None of its pods ever began and a template never changes: `decide` asks for the next generation.
+    mended = told != wanted["metadata"]["annotations"][TEMPLATE_NOTE]
+    if seat in there.lost or (seat in there.stuck and mended):
+        # A lost seat is never refilled, and a template never changes: `decide` then asks for the next
+        # generation.
         return [DeleteJob(name, uid)]
     writes: list[Write] = []
     if job.spec.parallelism != wanted["spec"]["parallelism"]:

@@ -17,6 +17,9 @@ from assay.process.last_words import last_words
 MOUNT_SECONDS = 60.0
 """A pod that has waited so long for its volumes waits for something that is not there."""
 
+LOST_SECONDS = 60.0
+"""A pod that is still there so long after its grace is on a node that does not answer."""
+
 _ENDINGS: dict[int, Ending] = {
     ExitCode.OK: Ending.DONE,
     ExitCode.BAD_CONFIG: Ending.REFUSED,
@@ -90,6 +93,12 @@ def end_of(pod: Pod, container: str) -> PodEnd | None:
 
 def hindrance(pod: Pod, now: datetime) -> str:
     """Why a pod does not begin, with the cure; empty: nothing is known to be in its way."""
+    late = pod.overdue(now)
+    if late > LOST_SECONDS:
+        return (
+            f"pod {pod.metadata.name} should have been gone {late:.0f} s ago: its node does not answer "
+            "(bring the node back, delete it, or taint it node.kubernetes.io/out-of-service)"
+        )
     if pod.ended or pod.metadata.deletion_timestamp is not None:
         return ""
     scheduled = pod.fact("PodScheduled")

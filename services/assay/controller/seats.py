@@ -18,7 +18,7 @@ from assay.controller.jobs import (
     WORKER,
     seat_of,
 )
-from assay.controller.pod_ends import end_of, hindrance
+from assay.controller.pod_ends import LOST_SECONDS, end_of, hindrance
 from assay.controller.workloads import Job, Pod
 from assay.domain.observed import Death, Ending, PartView, Presence
 from assay.domain.run import Run
@@ -47,6 +47,7 @@ class Seats:
         next_generation: of the seats that had a Job; one that is not named had none: 1.
         hindrances: why pods do not begin, each in one sentence with the cure; none twice.
         stuck: seats whose Job lives with something in the way and no pod at work.
+        lost: seats all of whose pods are on nodes that do not answer: their Job waits for those for ever.
     """
 
     workers: Mapping[str, PartView]
@@ -55,6 +56,7 @@ class Seats:
     next_generation: Mapping[str, int]
     hindrances: tuple[str, ...] = ()
     stuck: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
 
 def witnessed(
@@ -115,6 +117,7 @@ def seats(
         hindrances=tuple(dict.fromkeys(s for told in view.told.values() for s in told)),
         stuck=frozenset(seat for seat, told in view.told.items() if told)
         - view.at_work(),
+        lost=view.lost(),
     )
 
 
@@ -185,6 +188,16 @@ class _View:
     def at_work(self) -> frozenset[str]:
         """Seats that have a running pod."""
         return frozenset(_label(pod, SEAT_LABEL) for pod in self._pods if pod.running)
+
+    def lost(self) -> frozenset[str]:
+        """Seats whose every pod that has not ended is overdue."""
+        wall = self._moment.wall
+        there = [pod for pod in self._pods if not pod.ended]
+        late = {_label(p, SEAT_LABEL) for p in there if p.overdue(wall) > LOST_SECONDS}
+        others = {
+            _label(p, SEAT_LABEL) for p in there if p.overdue(wall) <= LOST_SECONDS
+        }
+        return frozenset((late - others) & set(self.live))
 
     def _hindrances(self, seat: str, job: Job) -> list[str]:
         """Why pods of a seat do not begin."""

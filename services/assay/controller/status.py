@@ -53,6 +53,7 @@ _TOLD: dict[tuple[Kind, str], Literal["Normal", "Warning"]] = {
     (Kind.INFERRING, "AllAnswered"): "Normal",
     (Kind.INFERRING, "EndpointUnusable"): "Warning",
     (Kind.INFERRING, "PodsNotReady"): "Warning",
+    (Kind.INFERRING, "NodeLost"): "Warning",
     (Kind.SCORED, "AllScored"): "Normal",
     (Kind.COMPLETE, "Complete"): "Normal",
     (Kind.COMPLETE, "AlreadyComplete"): "Normal",

@@ -24,6 +24,7 @@ class Sight:
     Attributes:
         snapshot: what the aggregator said last of the current execution; None: nothing yet.
         hindrances: why pods do not begin.
+        lost: some model's workers are all on nodes that do not answer.
         problem: why nothing more will come of it, though the aggregator does not say so; empty: it may.
         waiting: what is waited for before there can be a snapshot; empty: nothing in particular.
         found: the execution had ended before this controller began it.
@@ -34,6 +35,7 @@ class Sight:
     admission: Admission
     snapshot: RunSnapshot | None = None
     hindrances: tuple[str, ...] = ()
+    lost: bool = False
     problem: str = ""
     waiting: str = ""
     found: bool = False
@@ -132,6 +134,8 @@ def _answering(sight: Sight, snapshot: RunSnapshot) -> Word:
         return yes("Answering", told)
     if dead:
         return no("EndpointUnusable", told)
+    if sight.lost:
+        return no("NodeLost", told)
     return no("PodsNotReady", told) if told else no("WaitingForWorkers")
 
 

@@ -161,6 +161,13 @@ class Pod(KubeObject, frozen=True, kw_only=True):
             self.status.phase == "Running" and self.metadata.deletion_timestamp is None
         )
 
+    def overdue(self, now: datetime) -> float:
+        """Seconds since it should have been gone; 0: it should not."""
+        until = self.metadata.deletion_timestamp
+        if until is None or self.ended:
+            return 0.0
+        return max((now - datetime.fromisoformat(until)).total_seconds(), 0.0)
+
     @property
     def containers(self) -> list[ContainerStatus]:
         """All its containers, those that run first coming first."""

@@ -11,6 +11,7 @@ from assay.controller.plan import (
     PatchJob,
     dismiss,
     expire,
+    forgive,
     upkeep,
     writes_for,
 )
@@ -22,7 +23,7 @@ from assay.domain.actions import (
     StopWorkers,
 )
 from support.controlled import PLATFORM, TASK, owner_of, scorer, workers
-from support.watched import SCORER, job, pod, seen, waiting_pod
+from support.watched import SCORER, ago, job, pod, seen, waiting_pod
 
 MODEL = "My_Model"
 KEYS = {"keysSecret": "demo-keys"}
@@ -105,6 +106,13 @@ def test_a_mended_image_replaces_a_job_none_of_whose_pods_could_begin() -> None:
     assert kept_up(there, pods=[unpulled], placement=mended) == [wanted]
 
 
+def test_a_job_on_a_lost_node_gives_way_to_its_next_generation() -> None:
+    there = job()
+    wanted = DeleteJob(there.metadata.name, there.metadata.uid)
+    assert kept_up(there, pods=[pod(gone_by=ago(90))]) == [wanted]
+    assert kept_up(there, pods=[pod(gone_by=ago(5))]) == []
+
+
 def test_another_image_lets_pods_that_work_go_on() -> None:
     mended = {"images": {"worker": "assay/worker:2"}}
     assert kept_up(job(), pods=[pod()], placement=mended) == []
@@ -118,6 +126,12 @@ def test_jobs_expire_only_once_they_have_ended_and_only_once() -> None:
     spec = msgspec.structs.replace(ended.spec, ttl_seconds_after_finished=60)
     assert expire(owner, [msgspec.structs.replace(ended, spec=spec)]) == []
     assert expire(owner_of(), [ended]) == []
+
+
+def test_a_retry_forgets_what_ended_and_leaves_what_lives() -> None:
+    ended = job(ended="Failed")
+    wanted = DeleteJob(ended.metadata.name, ended.metadata.uid)
+    assert forgive([ended, job(SCORER)]) == [wanted]
 
 
 def test_an_execution_that_is_followed_loses_its_living_jobs() -> None:

@@ -222,5 +222,14 @@ def test_seats_that_were_given_up_are_told() -> None:
     assert "seats 1,3-4" in hindrance(failedIndexes="1,3-4", active=2)
 
 
+def test_a_seat_is_lost_once_all_its_pods_are_on_nodes_that_do_not_answer() -> None:
+    late, going = pod(name="a", gone_by=ago(90)), pod(name="b", gone_by=ago(-20))
+    there = seen([job()], [late])
+    assert len(there.lost) == 1
+    assert "its node does not answer" in there.hindrances[0]
+    assert seen([job()], [late, pod(name="c")]).lost == frozenset()
+    assert seen([job()], [going]).lost == frozenset()
+
+
 def test_a_healthy_run_has_nothing_in_its_way() -> None:
     assert seen([job(active=1, startTime=ago(60))], [pod()]).hindrances == ()

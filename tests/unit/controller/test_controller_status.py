@@ -92,6 +92,12 @@ def test_a_transition_time_moves_only_when_the_status_does() -> None:
             "Inferring",
             ("False", "PodsNotReady"),
         ),
+        (
+            "INFERRING",
+            {"queues": (queue(workers=0),), "hindrances": ("late",), "lost": True},
+            "Inferring",
+            ("False", "NodeLost"),
+        ),
         ("INFERRED", {}, "Inferring", ("False", "AllAnswered")),
         ("SCORING", {}, "Scored", ("False", "Scoring")),
         ("COMPLETE", {}, "Scored", ("True", "AllScored")),
