@@ -31,7 +31,7 @@ _LONGEST_NAME = 24
 _PATIENCE = 10**9
 """Seconds: a dead endpoint is waited for with a condition that says so, unless the file names a patience."""
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_NO_KEY = frozenset({None, "", "EMPTY"})
+_NO_KEY = (None, "", "EMPTY")
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 _JUDGE_KEYS = ("OPENAI_API_KEY", "judge_key")
 
@@ -50,7 +50,17 @@ class EvalRun(KubeObject, frozen=True, kw_only=True):
     """An EvalRun as it was read."""
 
     spec: EvalRunSpec
-    status: EvalRunStatus = EvalRunStatus()
+    status: msgspec.Raw = msgspec.Raw(b"{}")
+
+    def told(self) -> EvalRunStatus:
+        """The status as it is; empty where it cannot be read.
+
+        It is ours to write whole, and one that another version wrote must not make us deaf to all EvalRuns.
+        """
+        try:
+            return msgspec.json.decode(self.status, type=EvalRunStatus)
+        except msgspec.ValidationError:
+            return EvalRunStatus()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,10 +93,10 @@ def end_of(pod: Pod, container: str) -> PodEnd | None:
 
 def hindrance(pod: Pod, now: datetime) -> str:
     """Why a pod does not begin, with the cure; empty: nothing is known to be in its way."""
-    late = pod.overdue(now)
-    if late > LOST_SECONDS:
+    # No sentence counts seconds: each would be a status to write.
+    if pod.overdue(now) > LOST_SECONDS:
         return (
-            f"pod {pod.metadata.name} should have been gone {late:.0f} s ago: its node does not answer "
+            f"pod {pod.metadata.name} should be gone by now: its node does not answer "
             "(bring the node back, delete it, or taint it node.kubernetes.io/out-of-service)"
         )
     if pod.ended or pod.metadata.deletion_timestamp is not None:
@@ -145,7 +145,7 @@ def _unmounted(pod: Pod, now: datetime) -> str:
         for secret in secrets
     )
     return (
-        f"pod {pod.metadata.name} has waited {(now - since).total_seconds():.0f} s for what it mounts "
+        f"pod {pod.metadata.name} waits for what it mounts "
         f"(see that {wanted}; a model that needs no key has EMPTY there)"
     )
 

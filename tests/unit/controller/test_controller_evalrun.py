@@ -5,10 +5,21 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from assay.controller.conditions import EvalRunStatus
 from assay.controller.evalrun import admitted, read, run_id
 from assay.domain.errors import ConfigError
 from support.evalruns import FILE, evalrun, file_with
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
 
 
 def refusal(item) -> str:
@@ -104,6 +115,27 @@ def test_what_only_one_machine_has_is_refused_with_the_cure(changes, said) -> No
 def test_a_dataset_on_somebodys_disk_is_refused(source) -> None:
     told = refusal(evalrun(FILE | {"dataset_sources": {"MMStar": source}}))
     assert "names a file of one machine" in told
+
+
+@given(key=JSON, model=JSON, data=JSON, sources=JSON, placement=JSON)
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_user_writes_is_admitted_or_refused_and_never_an_accident(
+    key, model, data, sources, placement
+) -> None:
+    entry = FILE["eval_config"]["model"][0]
+    for file in (
+        file_with(model=[entry | {"key": key, "temperature": model}]),
+        file_with(model=model, data=data, OPENAI_API_KEY=key),
+        file_with() | {"dataset_sources": sources},
+    ):
+        given = placement if isinstance(placement, dict) else {"models": placement}
+        told = admitted(evalrun(file, placement=given))
+        assert (told.request is None) != (told.refusal is None)
+
+
+def test_a_status_that_another_version_wrote_is_written_anew() -> None:
+    assert evalrun(status={"tasks": [{"model": 5}]}).told() == EvalRunStatus()
+    assert evalrun(status={"runId": "r", "newer": 1}).told().run_id == "r"
 
 
 def test_a_key_that_says_there_is_none_is_no_secret() -> None:
