@@ -69,10 +69,10 @@ def writes_for(
         case EnsureWorkers(model=model):
             seat = seat_of(run_id, Role.INFER, model)
             make = partial(worker_job, owner, model, platform)
-            return _made(there, seat, make)
+            return _made(owner, there, seat, make)
         case StartScorer(task=task):
             seat = seat_of(run_id, Role.SCORER, task.model, task.dataset)
-            return _made(there, seat, partial(scorer_job, owner, task, platform))
+            return _made(owner, there, seat, partial(scorer_job, owner, task, platform))
         case StopWorkers(model=model):
             return _deleted(there, seat_of(run_id, Role.INFER, model))
         case StopScorer(task=task):
@@ -139,6 +139,9 @@ def _kept_up(
     name, uid = job.metadata.name, job.metadata.uid
     told = (job.metadata.annotations or {}).get(TEMPLATE_NOTE)
     mended = told != wanted["metadata"]["annotations"][TEMPLATE_NOTE]
+    if owner.request.suspend and _queued(owner):
+        # There it is the queue that suspends and lets go: what is to stay away must not be there.
+        return [DeleteJob(name, uid)]
     if seat in there.lost or (seat in there.stuck and mended):
         # A lost seat is never refilled, and a template never changes: `decide` then asks for the next
         # generation.
@@ -146,16 +149,14 @@ def _kept_up(
     writes: list[Write] = []
     if job.spec.parallelism != wanted["spec"]["parallelism"]:
         writes.append(PatchJob(name, uid, rescaled(wanted["spec"]["parallelism"])))
-    # In a queue it is the queue that suspends and lets go.
-    queued = bool(owner.request.placement.queue.name)
-    if not queued and bool(job.spec.suspend) != owner.request.suspend:
+    if not _queued(owner) and bool(job.spec.suspend) != owner.request.suspend:
         writes.append(PatchJob(name, uid, suspended(away=owner.request.suspend)))
     return writes
 
 
 def _made(there: Seats, seat: str, make: Callable[..., Manifest]) -> list[Write]:
     """The seat's next Job; none where one lives, whose differences are `upkeep`'s."""
-    if seat in there.live:
+    if seat in there.live or (owner.request.suspend and _queued(owner)):
         return []
     return [CreateJob(make(generation=there.next_generation.get(seat, 1)))]
 

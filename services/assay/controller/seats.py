@@ -125,7 +125,8 @@ def _next_generations(jobs: Iterable[Job]) -> dict[str, int]:
     found: dict[str, int] = {}
     for job in jobs:
         seat = _label(job, SEAT_LABEL)
-        following = int(_label(job, GENERATION_LABEL) or 0) + 1
+        told = _label(job, GENERATION_LABEL)
+        following = int(told) + 1 if told.isdecimal() else 1
         found[seat] = max(found.get(seat, 1), following)
     return found
 
@@ -140,6 +141,9 @@ class _View:
     ) -> None:
         uids = {job.metadata.uid for job in jobs}
         self._pods = [pod for pod in pods if _controller(pod) in uids]
+        self._by_seat: dict[str, list[Pod]] = {}
+        for pod in self._pods:
+            self._by_seat.setdefault(_label(pod, SEAT_LABEL), []).append(pod)
         self._moment = moment
         self._witness = witness
         self.live = {_label(job, SEAT_LABEL): job for job in jobs if job.live}
@@ -150,7 +154,7 @@ class _View:
     def part(self, seat: str, container: str) -> PartView:
         """What `decide` looks at of one seat."""
         job = self.live.get(seat)
-        pods = [pod for pod in self._pods if _label(pod, SEAT_LABEL) == seat]
+        pods = self._by_seat.get(seat, [])
         deaths = self._deaths(pods, container)
         if job is None:
             return PartView(deaths=deaths, journal=_logs(seat))
@@ -203,9 +207,7 @@ class _View:
         """Why pods of a seat do not begin."""
         told = [self._job_hindrance(job)]
         told += [
-            hindrance(pod, self._moment.wall)
-            for pod in self._pods
-            if _label(pod, SEAT_LABEL) == seat
+            hindrance(pod, self._moment.wall) for pod in self._by_seat.get(seat, [])
         ]
         return [sentence for sentence in told if sentence]
 
@@ -223,7 +225,8 @@ class _View:
         if status.active or since is None or job.spec.parallelism == 0:
             return ""
         if (self._moment.wall - since).total_seconds() < PODLESS_SECONDS or any(
-            _controller(pod) == job.metadata.uid for pod in self._pods
+            _controller(pod) == job.metadata.uid
+            for pod in self._by_seat.get(_label(job, SEAT_LABEL), [])
         ):
             return ""
         return (

@@ -97,6 +97,15 @@ def test_in_a_queue_only_the_queue_suspends() -> None:
     assert kept_up(waiting, placement=queue) == []
 
 
+def test_a_suspended_run_has_no_jobs_in_a_queue_that_would_let_them_go() -> None:
+    queue = {"queue": {"name": "gpus"}}
+    there = job(workers(placement=queue))
+    away = kept_up(there, placement=queue, suspend=True)
+    assert away == [DeleteJob(there.metadata.name, there.metadata.uid)]
+    asked_again = asked(EnsureWorkers(MODEL, 1), placement=queue, suspend=True)
+    assert asked_again == []
+
+
 def test_a_mended_image_replaces_a_job_none_of_whose_pods_could_begin() -> None:
     there = job()
     mended = {"images": {"worker": "assay/worker:mended"}}
