@@ -154,7 +154,13 @@ def _kept_up(
     return writes
 
 
-def _made(there: Seats, seat: str, make: Callable[..., Manifest]) -> list[Write]:
+def _queued(owner: Owner) -> bool:
+    return bool(owner.request.placement.queue.name)
+
+
+def _made(
+    owner: Owner, there: Seats, seat: str, make: Callable[..., Manifest]
+) -> list[Write]:
     """The seat's next Job; none where one lives, whose differences are `upkeep`'s."""
     if seat in there.live or (owner.request.suspend and _queued(owner)):
         return []
