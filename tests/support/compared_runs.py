@@ -20,11 +20,12 @@ def scored_run(
     scores: Sequence[float | None],
     *,
     model: str = "My_Model",
+    dataset: str = "MMStar",
     categories: Sequence[str] = ("a", "b"),
     first_id: int = 0,
     **changes: object,
 ) -> Path:
-    """A run of one model on MMStar with these scores, None: unscored; `changes` go into its task."""
+    """A run of one model on one dataset with these scores, None: unscored; `changes` go into its task."""
     verdicts = [
         Verdict(
             sample_id=str(first_id + row),
@@ -36,7 +37,7 @@ def scored_run(
         )
         for row, score in enumerate(scores)
     ]
-    task = replace(task_of(model, "MMStar", verdicts), **changes)
+    task = replace(task_of(model, dataset, verdicts), **changes)
     run = a_run()
     models = tuple(replace(m, key=model) for m in run.models[:1])
     report = a_report(

@@ -13,12 +13,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from assay.report.terminal import clean, headline_metrics
+from assay.report.terminal import WhereItFits, clean, headline_metrics
 
 Json = Mapping[str, Any]
 
 _MOST_METRICS = 40
 _TINY = 0.001
+_FIGURES = ("A", "B", "B - A", "paired, with interval", "n")
+_UNPAIRED = _FIGURES[:3]
+_LINE_STARTS = {"A", "paired, with interval"}
 
 
 def print_comparison(document: Json, console: Console) -> None:
@@ -49,27 +52,46 @@ def _pair(pair: Json) -> Iterator[RenderableType]:
     yield Text("")
 
 
-def _figures(datasets: Sequence[Json]) -> Table:
+def _figures(datasets: Sequence[Json]) -> WhereItFits:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("dataset")
     table.add_column("metric")
-    for name in ("A", "B", "B - A", "paired, with interval", "n"):
+    for name in _FIGURES:
         table.add_column(name, justify="right", no_wrap=True)
+    listed = []
     for dataset in datasets:
-        first = headline_metrics(dataset["metrics"])
-        ordered = first + [m for m in dataset["metrics"] if m not in first]
-        for metric in ordered[:_MOST_METRICS]:
-            table.add_row(clean(dataset["dataset"]), _label(metric), *_values(metric))
-        if len(ordered) > _MOST_METRICS:
-            more = f"+{len(ordered) - _MOST_METRICS} more with --json"
-            table.add_row(clean(dataset["dataset"]), Text(more, style="dim"))
-        if not ordered:
-            words = [
-                Text(clean(state).lower().replace("_", " "), style="yellow")
-                for state in dataset["states"]
-            ]
-            table.add_row(clean(dataset["dataset"]), "no figures", *words)
-    return table
+        name = clean(dataset["dataset"])
+        for label, figures in _rows(dataset):
+            table.add_row(name, label, *figures)
+            listed.append(_block(name, label, figures))
+    return WhereItFits(table, listed)
+
+
+def _rows(dataset: Json) -> Iterator[tuple[Text, Sequence[Text]]]:
+    """Every figure of a dataset: what it is called, and what stands in the columns of figures."""
+    first = headline_metrics(dataset["metrics"])
+    ordered = first + [m for m in dataset["metrics"] if m not in first]
+    for metric in ordered[:_MOST_METRICS]:
+        yield _label(metric), list(_values(metric))
+    if len(ordered) > _MOST_METRICS:
+        more = f"+{len(ordered) - _MOST_METRICS} more with --json"
+        yield Text(more, style="dim"), []
+    if not ordered:
+        words = [
+            Text(clean(state).lower().replace("_", " "), style="yellow")
+            for state in dataset["states"]
+        ]
+        yield Text("no figures"), words
+
+
+def _block(dataset: str, label: Text, figures: Sequence[Text]) -> Text:
+    """A row of the table with its names on a line of their own, whatever their length."""
+    text = Text(f"{dataset} ").append_text(label)
+    names = _FIGURES if figures and figures[-1].plain != "-" else _UNPAIRED
+    for name, figure in zip(names, figures, strict=False):
+        text.append("\n  " if name in _LINE_STARTS else ", ")
+        text.append(f"{name} ").append_text(figure)
+    return text
 
 
 def _label(metric: Json) -> Text:

@@ -47,7 +47,8 @@ def print_report(report: Report, console: Console) -> None:
 def render(report: Report) -> RenderableType:
     """What `print_report` prints, for those that put it elsewhere."""
     tasks: Sequence[Report] = report.get("tasks", ())
-    parts: list[RenderableType] = [_headline(report), _Tasks(tasks)]
+    shown = WhereItFits(_table(tasks), [_listed(task) for task in tasks])
+    parts: list[RenderableType] = [_headline(report), shown]
     parts += [line for task in tasks for line in _explanations(task)]
     notes: Sequence[str] = report.get("notes", ())
     parts += [Text(f"note: {clean(note)}", style="dim") for note in notes[:_MOST_NOTES]]
@@ -86,21 +87,19 @@ def _headline(report: Report) -> Text:
     return text
 
 
-class _Tasks:
+class WhereItFits:
     """A table where there is room for it, else the same as a list: broken words help nobody."""
 
-    def __init__(self, tasks: Sequence[Report]) -> None:
-        self._tasks = tasks
+    def __init__(self, table: Table, listed: Sequence[RenderableType]) -> None:
+        self._table = table
+        self._listed = listed
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
-        table = _table(self._tasks)
-        fits = Measurement.get(console, options.update(max_width=10_000), table)
-        if fits.maximum <= options.max_width:
-            yield table
-        else:
-            yield from (_listed(task) for task in self._tasks)
+        wide = options.update(max_width=10_000)
+        fits = Measurement.get(console, wide, self._table).maximum <= options.max_width
+        yield from (self._table,) if fits else self._listed
 
 
 def _table(tasks: Sequence[Report]) -> Table:

@@ -16,8 +16,9 @@ A = [1.0, 1.0, 0.0, 0.0, 1.0, None, 0.5, 0.0]
 B = [1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.5, None]
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+def invoke(*arguments, columns="120"):
+    command = ["compare", *map(str, arguments)]
+    return CliRunner().invoke(app, command, env={"COLUMNS": columns})
 
 
 def compared(*arguments):
@@ -148,6 +149,21 @@ def test_the_table_says_figures_interval_agreement_and_settings(runs):
         "Miller 2024, arXiv:2411.00640",
     ):
         assert expected in text
+
+
+LONG = "MMBench_DEV_EN_V11_of_our_own_with_a_long_name"
+
+
+def test_names_of_datasets_and_figures_are_whole_in_a_narrow_terminal(tmp_path):
+    figures = (metric("finegrained_perception (instance-level)", 0.5),)
+    runs = [
+        scored_run(tmp_path / name, A, metrics=figures, dataset=LONG) for name in "AB"
+    ]
+    done = invoke(*runs, columns="80")
+    assert LONG in done.stdout
+    text = " ".join(done.stdout.split())
+    assert f"{LONG} finegrained_perception (instance-level) A 0.500, B 0.500," in text
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
 
 
 def test_control_characters_and_markup_of_others_are_not_printed(runs):
