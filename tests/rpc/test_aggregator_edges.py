@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from assay.domain.errors import UnavailableError
 from assay.domain.lease import CommitOutcome
+from assay.domain.report import RunState
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskState
 from assay.rpc.score_client import ScoreOutcome
@@ -91,3 +92,16 @@ async def test_a_writer_that_fails_in_a_way_nobody_foresaw_ends_the_process(tmp_
         assert isinstance(lost, UnavailableError)
         assert not commit.done()
         commit.cancel()
+
+
+async def test_a_task_with_every_verdict_and_no_score_has_failed_with_the_reason(
+    tmp_path,
+):
+    folder = Folder(tmp_path, count=2)
+    async with served(folder) as aggregator:
+        await aggregator.begin(folder)
+        await aggregator.worker().commit(TASK, [answer(0), answer(1)])
+        await aggregator.score(ScoreOutcome(scored=2, unscored=0, withheld="a reason"))
+        task = await aggregator.task()
+        assert (task.state, task.message) == (TaskState.FAILED, "a reason")
+        assert (await aggregator.run.finish()).state is RunState.FAILED

@@ -121,7 +121,9 @@ class Task:
         wanted = not self.score.predictions_only
         if covered and not (wanted and self.score.withheld):
             return TaskState.COMPLETE
-        return TaskState.BELOW_COVERAGE
+        # With a verdict for every sample and yet no score, asking again changes nothing.
+        hopeless = covered and not self.score.unscored
+        return TaskState.FAILED if hopeless else TaskState.BELOW_COVERAGE
 
     def counts(self, leased: int) -> TaskCounts:
         """Its samples by what has become of them; `leased` of the open ones somebody holds."""

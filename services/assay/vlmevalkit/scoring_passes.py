@@ -95,7 +95,10 @@ def score(task: ScoringTask, workdir: Path) -> Scored:
     if broken:
         return _withheld(whole, verdicts, broken)
     if whole.error is not None and not whole.recorder.errors:
-        why = f"upstream's evaluate() fails on this table: {_said(whole.error)}"
+        why = (
+            f"VLMEvalKit's own evaluate() fails on this table: {_said(whole.error)} (look for cells"
+            " that begin with = or read as no value, such as NA)"
+        )
         return _withheld(whole, verdicts, why + _cure(task))
     if reasons:
         return _aggregate(task, workdir, whole, reasons, verdicts)
@@ -380,8 +383,8 @@ def _failed(task: ScoringTask, error: Exception) -> ScorerError:
 
 def _cure(task: ScoringTask) -> str:
     """What to try where upstream fails on a part of its table."""
-    return " (upstream needs the whole table: run it without `limit`)" * bool(
-        task.limit
+    return (
+        " (if it needs the whole table, run it without `limit`)" if task.limit else ""
     )
 
 

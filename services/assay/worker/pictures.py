@@ -47,8 +47,8 @@ class PictureReader:
             raise CorruptError(
                 f"picture {picture.digest} at {picture.offset} of {parts.path} is not what was stored "
                 f"({len(data)} of {picture.length} bytes read)",
-                cure="the cache is damaged: `assay datasets verify` names the dataset; `assay datasets rm` and"
-                " `fetch` it, then `assay retry`",
+                cure="the cache is damaged: `assay datasets verify` names the dataset;"
+                " `assay datasets rm` and `fetch` it, then `assay retry`",
             )
         return data
 
