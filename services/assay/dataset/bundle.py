@@ -33,7 +33,7 @@ from assay.dataset.bundle_manifest import (
 )
 from assay.dataset.holdings import Holdings, Progress, Raw, with_members
 from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
-from assay.dataset.sources.limits import check_room
+from assay.dataset.sources.limits import CACHE_FULL, check_room
 from assay.dataset.sources.resolve import check_name
 from assay.domain import catalog
 from assay.domain.errors import (
@@ -57,6 +57,7 @@ _BROKEN = (
     struct.error,
 )
 """What the zip reader says to a file that is none."""
+_UNWRITABLE = "make room, or name a place that can be written"
 
 
 def export(
@@ -65,7 +66,7 @@ def export(
     """Writes a bundle; an earlier file of that name is replaced at the end, or not at all.
 
     Raises:
-        NotFoundError: the raw file of a dataset is not here.
+        NotFoundError: the raw file of a dataset, or the bundle's folder, is not here.
         DatasetError: of several, or one that only this machine can use.
         CorruptError: a raw file is damaged.
         StoreFullError: the bundle cannot be written.
@@ -75,14 +76,22 @@ def export(
     packed = [_packed(name, found) for name, found in chosen.items()]
     paths = {each.member: chosen[each.name][0].path for each in packed}
     sizes = {each.member: each.digests.size for each in packed}
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        check_room(", ".join(wanted), sum(sizes.values()), target.absolute().parent)
-        with _said(f"cannot write {target}"):
-            _write(temporary, packed, paths, _counted(progress, sum(sizes.values())))
+    total = sum(sizes.values())
+    attempted, folder = f"cannot write {target}", target.absolute().parent
+    if not folder.is_dir():
+        raise NotFoundError(
+            f"{attempted}: there is no folder {folder}",
+            cure="make the folder, or name a file in another",
+        )
+    temporary = folder / f".{target.name}.{secrets.token_hex(4)}.part"
+    with _said(attempted, _UNWRITABLE):
+        try:
+            # Nobody else needs room beside the bundle, and no setting moves it elsewhere.
+            check_room(attempted, total, folder, spare=0, cure=_UNWRITABLE)
+            _write(temporary, packed, paths, _counted(progress, total))
             temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
     return packed
 
 
@@ -175,10 +184,10 @@ def import_(holdings: Holdings, source: Path, progress: Progress) -> list[Packed
         for each in packed:
             _refuse_other(holdings, each)
         try:
-            with _said(f"cannot take {source} into {holdings.cache}"):
+            with _said(f"cannot take {source} into {holdings.cache}", CACHE_FULL):
                 staged.mkdir(parents=True)
                 total = sum(bundle.getinfo(m).file_size for m in members_of(packed))
-                check_room(source.name, total, staged)
+                check_room(f"cannot take {source} in", total, staged)
                 counted = _counted(progress, total)
                 for member in members_of(packed).values():
                     _stage(bundle, member, staged, counted, source)
@@ -288,11 +297,11 @@ def _counted(progress: Progress, total: int) -> Callable[[int], None]:
 
 
 @contextmanager
-def _said(attempted: str) -> Iterator[None]:
+def _said(attempted: str, cure: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StoreFullError(
             f"{attempted}: {error.strerror or error}",
-            cure="make room, or name a place that can be written",
+            cure=cure,
         ) from error

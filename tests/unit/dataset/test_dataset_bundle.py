@@ -17,6 +17,7 @@ from assay.domain.errors import (
     CorruptError,
     DatasetError,
     NotFoundError,
+    StoreFullError,
 )
 from support.dataset_caches import NAME, URL, fetched_cache, files_of
 from support.dataset_service import make_service, ready, request
@@ -205,3 +206,28 @@ def test_what_is_no_file_says_so(elsewhere, tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(AssayError, match=str(path)):
             bundle.import_(elsewhere, path, quiet)
+
+
+def test_a_bundle_in_no_folder_is_refused_with_the_folder_named(exported, tmp_path):
+    with pytest.raises(NotFoundError, match=f"no folder {tmp_path}/none") as refused:
+        bundle.export(exported[0], [NAME], tmp_path / "none" / "x.zip", quiet)
+    assert refused.value.cure == "make the folder, or name a file in another"
+
+
+def test_a_bundle_over_a_folder_is_refused_and_leaves_nothing(exported, tmp_path):
+    with pytest.raises(StoreFullError, match=f"cannot write {tmp_path}: "):
+        bundle.export(exported[0], [NAME], tmp_path, quiet)
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}*")) == []
+
+
+def test_a_bundle_that_does_not_fit_is_no_matter_of_the_cache(exported, tmp_path):
+    shutil.copytree(exported[0].cache, tmp_path / "cache")
+    folder = tmp_path / "cache" / "datasets" / NAME / "sources"
+    for record in folder.iterdir():
+        document = json.loads(record.read_text())
+        document["digests"]["size"] = 2**60
+        record.write_text(json.dumps(document))
+    target = tmp_path / "x.zip"
+    with pytest.raises(StoreFullError, match=f"cannot write {target}: ") as refused:
+        bundle.export(Holdings(tmp_path / "cache"), [NAME], target, quiet)
+    assert refused.value.cure == "make room, or name a place that can be written"

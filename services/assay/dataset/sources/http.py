@@ -117,6 +117,7 @@ class _Download:
         proven: bool,
     ) -> None:
         self._name = name
+        self._attempted = f"cannot fetch dataset {name}"
         self._url = url
         self._shown = shown
         self._session = session
@@ -258,7 +259,9 @@ class _Download:
                     "the server gives ranges without saying of which version of the file",
                     ranges=False,
                 )
-            await asyncio.to_thread(check_room, self._name, sent.total, self._folder)
+            await asyncio.to_thread(
+                check_room, self._attempted, sent.total, self._folder
+            )
             await asyncio.to_thread(
                 self._part.begin,
                 validator=validator,
@@ -280,7 +283,7 @@ class _Download:
                 cure="give the file's `md5` or `sha256` beside its address",
             )
         _log.info("no ranges: one connection, from the start", dataset=self._name)
-        await asyncio.to_thread(check_room, self._name, total or 0, self._folder)
+        await asyncio.to_thread(check_room, self._attempted, total or 0, self._folder)
         span = await asyncio.to_thread(self._part.begin_whole, total or 0)
         await self._stream(response, span)
         if span.end is None:
@@ -312,7 +315,7 @@ class _Download:
             if sent.total != self._part.total:
                 raise ChangedError("the file changed on the server", ranges=True)
             room = self._part.total - self._part.received
-            await asyncio.to_thread(check_room, self._name, room, self._folder)
+            await asyncio.to_thread(check_room, self._attempted, room, self._folder)
             await self._stream(response, span)
 
     async def _stream(self, response: aiohttp.ClientResponse, span: Span) -> None:

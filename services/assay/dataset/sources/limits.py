@@ -15,6 +15,9 @@ SPARE_BYTES = 64 * 1024 * 1024
 Progress = Callable[[int, int], None]
 """Told bytes done, of how many (0: not known)."""
 
+CACHE_FULL = "make room, or set $ASSAY_CACHE to a larger file system"
+"""The cure where the cache does not take it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -41,16 +44,30 @@ class Patience:
     piece: int = 8 * 1024 * 1024
 
 
-def check_room(name: str, missing: int, folder: Path) -> None:
+def check_room(
+    attempted: str,
+    missing: int,
+    folder: Path,
+    *,
+    spare: int = SPARE_BYTES,
+    cure: str = CACHE_FULL,
+) -> None:
     """Compares what is still to come with what is free. Blocks.
+
+    Args:
+        attempted: what cannot be done where it does not fit, for the message.
+        missing: bytes still to come.
+        folder: where to.
+        spare: bytes that must stay free beside them.
+        cure: what helps where it does not fit.
 
     Raises:
         StoreFullError: it does not fit.
     """
     free = shutil.disk_usage(folder).free
-    if missing + SPARE_BYTES > free:
+    if missing + spare > free:
+        beside = f", {spare} are to stay free" if spare else ""
         raise StoreFullError(
-            f"cannot fetch dataset {name}: {missing} bytes are still to come and {free} are free"
-            f" in {folder}",
-            cure="make room, or set $ASSAY_CACHE to a larger file system",
+            f"{attempted}: {missing} bytes are still to come{beside} and {free} are free in {folder}",
+            cure=cure,
         )
