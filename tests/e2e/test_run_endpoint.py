@@ -64,7 +64,7 @@ def test_a_dead_endpoint_is_said_at_once_and_its_samples_stay_pending(
     assert done.returncode == 1
     assert time.monotonic() - began < 30
     assert "notice: the endpoint of model stub is unusable" in done.stderr
-    assert "--resume" in done.stderr
+    assert "start it anew: assay run" in done.stderr
     counts = report(run_dir)["tasks"][0]["counts"]
     assert (counts["scored"], counts["unscored_by_reason"]) == (0, {})
     stub.come()

@@ -96,5 +96,8 @@ def _how_to_go_on(outcome: RunOutcome, file: Path | None) -> list[str]:
             f"results: {folder}",
             f"ask again what is unscored: assay retry {folder}{keys}",
         ]
+    if not outcome.kept:
+        # Its type, its sources or its limit may have been wrong, and those name the run.
+        return [f"no answer was kept, nothing is lost; start it anew: assay run {name}"]
     command = f"assay run {name} --run-dir {folder} --resume"
     return [f"every acknowledged answer is kept; go on with: {command}"]

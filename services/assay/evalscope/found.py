@@ -12,7 +12,7 @@ from assay.domain.errors import CorruptError, NotFoundError, RunError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunState
 from assay.evalscope.config import TaskLike, file_of
-from assay.local.folder import ending_in, pinned_in
+from assay.local.folder import ending_in, keeps_answers, pinned_in
 from assay.local.launch import lmu_folders
 
 _MOST_TASKS = 5
@@ -94,6 +94,8 @@ def report_of_complete(run_dir: Path) -> dict[str, Any]:
 
 def how_to_go_on(run_dir: Path) -> str:
     """What a script can write to have the rest asked, and nothing else."""
+    if not keeps_answers(run_dir):
+        return "run it anew once the cause is mended; no answer was kept, so nothing is lost"
     return (
         f"pass use_cache: {run_dir} and eval_config.reuse: true with the same config; answers that "
         "are there are kept"

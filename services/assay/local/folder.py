@@ -80,6 +80,16 @@ def ending_in(run_dir: Path) -> Ending:
         return Ending()
 
 
+def keeps_answers(run_dir: Path) -> bool:
+    """Whether the run in a folder has anything that starting it anew would ask again.
+
+    Raises:
+        StoreUnavailableError: the folder cannot be read.
+    """
+    kept = FolderStore(run_dir, run_dir).list(keys.tasks("run"))
+    return any(key.endswith(".seg") for key in kept)
+
+
 def new_folder(run: Run, path: Path) -> RunFolder:
     """Makes the folder of a new run.
 
@@ -149,7 +159,7 @@ def folder_to_resume(run: Run, path: Path) -> RunFolder:
         raise ConflictError(
             f"cannot go on with the run in {path}: {', '.join(fields)} differ"
             f"{'s' if len(fields) == 1 else ''} from what it was started with",
-            cure="write it as it was, or start a new run without --resume",
+            cure="write it as it was, or start a new run: without --resume, in another folder",
         )
     _make_logs(path)
     return RunFolder(path=path, run_id=pinned.run_id, going_on=True)

@@ -29,6 +29,7 @@ from assay.local.folder import (
     ending_in,
     folder_to_resume,
     folder_to_score,
+    keeps_answers,
     new_folder,
     newest_to_score,
     newest_unfinished,
@@ -62,6 +63,7 @@ class RunOutcome:
         message: one sentence where there is something to say; empty: there is not.
         mode: how far it was taken.
         exit_code: what `assay run` exits with.
+        kept: whether there are answers that starting anew would ask again.
     """
 
     run_id: str
@@ -70,6 +72,7 @@ class RunOutcome:
     message: str
     exit_code: int
     mode: Mode = Mode.ALL
+    kept: bool = True
 
     @property
     def report(self) -> Path:
@@ -280,6 +283,7 @@ async def _driven(
         message=message,
         exit_code=code,
         mode=asked.mode,
+        kept=keeps_answers(launch.folder.path),
     )
 
 

@@ -74,6 +74,11 @@ def epoch(run_id: str, number: int) -> str:
     return f"{epochs(run_id)}{number:08d}.json"
 
 
+def tasks(run_id: str) -> str:
+    """Prefix of everything that the tasks of a run keep."""
+    return f"runs/{run_id}/tasks/"
+
+
 def task(run_id: str, task_id: TaskId, part: str) -> str:
     """A part of a task's own state."""
     return f"runs/{run_id}/tasks/{task_id.model}/{task_id.dataset}/{part}"

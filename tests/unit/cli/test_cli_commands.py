@@ -87,6 +87,22 @@ def test_the_end_says_what_to_do_next(tmp_path, capsys, code, state, words):
     assert words.format(folder) in capsys.readouterr().err
 
 
+def test_a_run_that_kept_no_answer_is_to_be_started_anew(tmp_path, capsys):
+    outcome = RunOutcome(
+        run_id="r",
+        run_dir=tmp_path,
+        state=RunState.RUNNING,
+        message="no such model",
+        exit_code=1,
+        kept=False,
+    )
+    with pytest.raises(Exception, match="1"):
+        conclude(outcome, "my.yaml", as_json=False)
+    said = capsys.readouterr().err
+    assert said.endswith("nothing is lost; start it anew: assay run my.yaml\n")
+    assert "--resume" not in said
+
+
 def test_scoring_that_could_not_be_finished_says_how_to_score(tmp_path, capsys):
     outcome = RunOutcome(
         run_id="r",

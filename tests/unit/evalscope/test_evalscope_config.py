@@ -8,10 +8,14 @@ import pytest
 
 from assay.domain import catalog
 from assay.domain.errors import ConfigError, NotFoundError
+from assay.domain.task import TaskId
 from assay.evalscope import TaskConfig
 from assay.evalscope.backend.vlm_eval_kit import VLMEvalKitBackendManager
+from assay.evalscope.found import how_to_go_on
 from assay.evalscope.run import run_task
 from assay.evalscope.summarizer import Summarizer
+from assay.store import keys
+from assay.store.folder import FolderStore
 
 MODEL = {
     "type": "m",
@@ -109,3 +113,10 @@ def test_the_supported_datasets_are_the_names_a_run_may_ask_for():
     assert "MMStar" in listed
     assert "Video-MME" not in listed
     assert set(listed) <= set(catalog.names())
+
+
+def test_a_script_whose_run_kept_no_answer_is_told_to_run_it_anew(tmp_path):
+    assert "run it anew" in how_to_go_on(tmp_path)
+    store = FolderStore(tmp_path, tmp_path)
+    store.put(keys.segment("run", TaskId("m", "d"), 1, 0), b"answers")
+    assert f"use_cache: {tmp_path}" in how_to_go_on(tmp_path)

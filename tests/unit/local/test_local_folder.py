@@ -13,15 +13,19 @@ from assay.domain.errors import (
     StoreFullError,
 )
 from assay.domain.run import Dataset, Mode
+from assay.domain.task import TaskId
 from assay.local.folder import (
     differing_fields,
     folder_to_resume,
     folder_to_score,
+    keeps_answers,
     new_folder,
     newest_to_score,
     newest_unfinished,
     timestamped_folder,
 )
+from assay.store import keys
+from assay.store.folder import FolderStore
 from support.decisions import model, run_of
 from support.run_folders import pin
 
@@ -82,6 +86,22 @@ def test_another_run_is_refused_naming_the_fields_that_differ(tmp_path):
     other = replace(RUN, limit=3)
     with pytest.raises(ConflictError, match="limit differs"):
         folder_to_resume(other, _pin(tmp_path))
+
+
+def test_who_may_not_go_on_is_told_to_start_a_new_run(tmp_path):
+    with pytest.raises(ConflictError) as refused:
+        folder_to_resume(replace(RUN, limit=3), _pin(tmp_path))
+    assert "or start a new run: without --resume" in refused.value.cure
+
+
+def test_only_answers_count_as_kept(tmp_path):
+    assert not keeps_answers(_pin(tmp_path))
+    task = TaskId("m", "d")
+    store = FolderStore(tmp_path, tmp_path)
+    store.put(keys.task("run", task, "task.json"), b"{}")
+    assert not keeps_answers(tmp_path)
+    store.put(keys.segment("run", task, 1, 0), b"answers")
+    assert keeps_answers(tmp_path)
 
 
 def test_differences_are_named_by_path():
