@@ -83,10 +83,10 @@ def test_a_run_that_is_live_says_who_holds_it(desk, stub, tmp_path):
     user = desk(count=60)
     first = user.start("run", user.file, "--run-dir", tmp_path / "run")
     until(stub.first_at.is_set, "the first request")
-    (holder,) = processes_of(tmp_path / "run", "aggregator")
     second = user.run(tmp_path / "run", "--resume")
     assert second.returncode == 1
-    assert f"process {holder} on" in second.stderr
+    assert f"process {first.pid} on" in second.stderr
+    assert "go on with: " not in second.stderr
     assert first.wait(60) == 0
     first.communicate()
 

@@ -82,9 +82,10 @@ def claim_of(config: AggregatorConfig) -> Leadership:
     if path is None:
         where = _run_dir(config, "lock_file", "name a file that holds the claim")
         path = where / "aggregator.lock"
+    holder = this_process(of_parent=config.die_with_parent)
     if config.lock == "deadline":
-        return DeadlineLock(path, this_process(), config.lock_seconds)
-    return FlockLock(path, this_process())
+        return DeadlineLock(path, holder, config.lock_seconds)
+    return FlockLock(path, holder)
 
 
 def _lease_claim(config: AggregatorConfig) -> Leadership:

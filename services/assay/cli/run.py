@@ -88,6 +88,9 @@ def _how_to_go_on(outcome: RunOutcome, file: Path | None) -> list[str]:
     name = shlex.quote(str(file)) if file else "FILE"
     if outcome.exit_code == ExitCode.OK:
         return [f"results: {folder}"]
+    if outcome.held:
+        # The message says whom to wait for; the same command would be refused again.
+        return []
     if outcome.mode is Mode.EVAL and outcome.state is not RunState.BELOW_COVERAGE:
         return [f"every acknowledged answer is kept; score with: assay score {folder}"]
     if outcome.state is RunState.BELOW_COVERAGE:

@@ -92,6 +92,7 @@ def _check(outcome: RunOutcome) -> None:
     if outcome.state is RunState.RUNNING:
         raise RunError(
             f"the run in {where} could not be finished: {outcome.message}",
-            cure=how_to_go_on(where),
+            # Held by another, the message says whom to wait for.
+            cure="" if outcome.held else how_to_go_on(where),
         )
     report_of_complete(where)

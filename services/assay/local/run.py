@@ -64,6 +64,7 @@ class RunOutcome:
         mode: how far it was taken.
         exit_code: what `assay run` exits with.
         kept: whether there are answers that starting anew would ask again.
+        held: whether another process is at work on the run; the message names it.
     """
 
     run_id: str
@@ -73,6 +74,7 @@ class RunOutcome:
     exit_code: int
     mode: Mode = Mode.ALL
     kept: bool = True
+    held: bool = False
 
     @property
     def report(self) -> Path:
@@ -284,6 +286,7 @@ async def _driven(
         exit_code=code,
         mode=asked.mode,
         kept=keeps_answers(launch.folder.path),
+        held=driver.world.held,
     )
 
 

@@ -11,6 +11,7 @@ from assay.domain.errors import AssayError, TransientError, UnavailableError
 from assay.domain.observed import (
     UNPREPARED,
     Death,
+    Ending,
     Observed,
     Preparation,
     PreparationState,
@@ -87,6 +88,12 @@ class World:
             aggregator.view.presence is Presence.READY
             and self._opened_by == aggregator.incarnation
         )
+
+    @property
+    def held(self) -> bool:
+        """Whether the aggregator ended because another process has the run."""
+        deaths = self.services[Service.AGGREGATOR].view.deaths
+        return bool(deaths) and deaths[-1].ending is Ending.HELD
 
     def observed(self) -> Observed:
         """The world at this moment."""

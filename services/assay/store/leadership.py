@@ -34,7 +34,11 @@ _POLL_SECONDS = 0.05
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds a run. `name` is unique per process start; empty: nobody."""
+    """Who holds a run. `name` is unique per process start; empty: nobody.
+
+    `pid` is the process to end for the run to be free: a driver that starts its aggregator anew is that,
+    not the aggregator.
+    """
 
     name: str = ""
     pid: int = 0
@@ -44,9 +48,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
         return f"process {self.pid} on {self.host}"
 
 
-def this_process() -> Holder:
-    """The calling process as a holder."""
-    return Holder(name=os.urandom(8).hex(), pid=os.getpid(), host=socket.gethostname())
+def this_process(*, of_parent: bool = False) -> Holder:
+    """The calling process as a holder; `of_parent`: its parent starts it anew, and it ends with it."""
+    pid = os.getppid() if of_parent else os.getpid()
+    return Holder(name=os.urandom(8).hex(), pid=pid, host=socket.gethostname())
 
 
 class Leadership(Protocol):

@@ -103,6 +103,21 @@ def test_a_run_that_kept_no_answer_is_to_be_started_anew(tmp_path, capsys):
     assert "--resume" not in said
 
 
+def test_a_run_that_another_process_holds_is_not_told_to_try_again(tmp_path, capsys):
+    outcome = RunOutcome(
+        run_id="r",
+        run_dir=tmp_path,
+        state=RunState.RUNNING,
+        message="process 7 holds it (wait for that process or end it)",
+        exit_code=1,
+        held=True,
+    )
+    with pytest.raises(Exception, match="1"):
+        conclude(outcome, "my.yaml", as_json=False)
+    said = capsys.readouterr().err
+    assert said == "error: process 7 holds it (wait for that process or end it)\n"
+
+
 def test_scoring_that_could_not_be_finished_says_how_to_score(tmp_path, capsys):
     outcome = RunOutcome(
         run_id="r",

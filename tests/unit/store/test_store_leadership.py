@@ -45,6 +45,14 @@ def test_a_second_file_lock_names_the_holder(tmp_path):
     assert first.held()
 
 
+def test_a_process_that_its_parent_starts_anew_names_the_parent(tmp_path):
+    first = FlockLock(tmp_path / "lock", this_process(of_parent=True))
+    first.acquire()
+    with pytest.raises(HeldError, match=f"process {os.getppid()} on "):
+        FlockLock(tmp_path / "lock", this_process()).acquire()
+    first.release()
+
+
 def test_each_file_lock_is_one_transition_more(tmp_path):
     for expected in (1, 2, 3):
         lock = FlockLock(tmp_path / "lock", this_process())
