@@ -113,6 +113,27 @@ async def test_a_digest_of_the_users_own_replaces_upstreams(tmp_path, rows):
         await ready(service, request("MMStar", path=str(path), sha256="0" * 64))
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "verb"),
+    [
+        ("md5", {"md5": "0" * 32}, "correct"),
+        ("sha256", {"sha256": "0" * 64}, "correct"),
+        ("md5", {}, "give"),
+    ],
+)
+async def test_the_digest_of_a_named_file_is_put_right_where_it_is_named(
+    tmp_path, rows, kind, given, verb
+):
+    path = write_tsv(tmp_path / "any.tsv", rows)
+    digest = hashlib.new(kind, path.read_bytes()).hexdigest()
+    service, _ = make_service(tmp_path / "cache")
+    with pytest.raises(DigestMismatchError) as refused:
+        await ready(service, request("MMStar", path=str(path), **given))
+    assert refused.value.cure == (
+        f"{verb} `dataset_sources.MMStar.{kind}` (this file's is {digest}), or name the right file"
+    )
+
+
 async def test_one_bad_picture_costs_one_sample(tmp_path, rows):
     rows[1]["image"] = base64.b64encode(b"GIF89a, or so it says" * 9).decode()
     rows[3]["image"] = png_declaring(20_000, 20_000)

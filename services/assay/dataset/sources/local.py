@@ -54,16 +54,24 @@ def read_through(
         found = hash_file(source.path, progress)
     except OSError as error:
         raise _unreadable(name, source.path, error) from error
-    check(
-        name,
-        str(source.path),
-        found,
-        source.expected,
+    cure = _other_file(name, source, found)
+    check(name, str(source.path), found, source.expected, cure)
+    return found
+
+
+def _other_file(name: str, source: LocalFile, found: Digests) -> str:
+    """What helps where the file is not the expected one."""
+    if source.named:
+        expected = source.expected
+        md5 = expected.md5 is not None and expected.md5 != found.md5
+        kind, digest = ("md5", found.md5) if md5 else ("sha256", found.sha256)
+        verb = "correct" if expected.origin == "dataset_sources" else "give"
+        return f"{verb} `dataset_sources.{name}.{kind}` (this file's is {digest}), or name the right file"
+    return (
         "move the file away to have the official one fetched, or, if it is meant, name it in"
         f" `dataset_sources` with its own digest: {{{name}: {{path: {source.path},"
-        f" md5: {found.md5}}}}}; it was left as it is",
+        f" md5: {found.md5}}}}}; it was left as it is"
     )
-    return found
 
 
 def _unreadable(name: str, path: Path, error: OSError) -> DatasetError:

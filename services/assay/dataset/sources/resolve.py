@@ -36,10 +36,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of the user's, used in place."""
+    """A file of the user's, used in place.
+
+    Attributes:
+        named: whether `dataset_sources` names it; or else it was found in `$LMUData`.
+    """
 
     path: Path
     expected: Expected
+    named: bool = False
 
     def __str__(self) -> str:
         return str(self.path)
@@ -126,7 +131,8 @@ def _given(
 ) -> Location:
     expected = _expected(name, override, official)
     if override.path is not None:
-        return LocalFile(Path(override.path).expanduser().absolute(), expected)
+        path = Path(override.path).expanduser().absolute()
+        return LocalFile(path, expected, named=True)
     if override.url is not None:
         url = mirrored(override.url, mirrors)
         parts = urlsplit(url)
