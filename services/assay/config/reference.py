@@ -6,6 +6,7 @@ A test compares the committed page with what this writes, so that the page canno
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -17,6 +18,7 @@ from assay.config.kinds import Fate, Honoured, Kind, Later, Mapped, NoEffect, Re
 from assay.config.model import ModelConfig
 from assay.config.source import SourceConfig
 from assay.config.taskkeys import IgnoredTaskKeys
+from assay.domain.catalog import State, lookup, names
 
 _INTRODUCTION = """\
 # The config file
@@ -101,17 +103,41 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 _DATASETS = """\
 ## Datasets
 
-A name in `eval_config.data` is one of the names VLMEvalKit documents (exactly as it is spelt), a name of
-`dataset_sources`, or that of a file `NAME.tsv` in `$LMUData` (default `~/LMUData`). Plain multiple choice,
-yes/no and VQA datasets are evaluated now; a name of another family, without answers, or that only a judge
-model can score is refused with the reason. `limit` must be even with MME.
+A name in `eval_config.data` is one of the {names} names VLMEvalKit documents (exactly as it is spelt), a name
+of `dataset_sources`, or that of a file `NAME.tsv` in `$LMUData` (default `~/LMUData`). `assay datasets list`
+shows what is documented. Of these names
+
+- {scored} are scored;
+- {asked} have no answers that could be compared, or no scorer: their questions are asked, and the predictions
+  are the result (`assay datasets list --json` names what has a score in their place);
+- {refused} are refused with the reason: conversations, video, VCR, and what only a judge model can score.
+
+`limit` takes the first rows of each dataset, as VLMEvalKit does, and is refused where that fails on them:
+
+- an odd one with MME, which asks two questions about each picture;
+- any with a name that is put together from others ({collections}): name the parts;
+- one below the first row of the last kind of task with MMT-Bench_VAL and MMT-Bench_VAL_MI, whose averages need
+  every kind; this is known once the file is there, and the message names the least limit.
 """
 
 
 def reference() -> str:
     """The page."""
     sections = [_section(*section) for section in _SECTIONS]
-    return "\n".join([_INTRODUCTION, *sections, _DATASETS])
+    return "\n".join([_INTRODUCTION, *sections, _datasets()])
+
+
+def _datasets() -> str:
+    """What may be named, counted as the catalog has it."""
+    documented = [entry for name in names() if (entry := lookup(name)) is not None]
+    states = Counter(entry.state for entry in documented)
+    return _DATASETS.format(
+        names=len(documented),
+        scored=states[State.SCORES],
+        asked=states[State.INFER_ONLY],
+        refused=states[State.NEEDS_JUDGE] + states[State.NOT_YET],
+        collections=", ".join(entry.name for entry in documented if entry.members),
+    )
 
 
 def _section(title: str, cls: type[BaseModel], text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from assay.config.file import EvalFile
 from assay.config.model import ModelConfig
 from assay.config.read import LARGEST_FILE
 from assay.config.reference import reference
+from assay.domain.catalog import names
 from assay.domain.errors import ConfigError
 from support.config_files import changed, resolved
 
@@ -190,6 +192,14 @@ def test_nothing_but_a_config_error_ever_comes_out(document):
 def test_the_reference_page_is_what_the_models_say():
     """`python -m assay.config.reference > docs/config.md` mends it."""
     assert (REPOSITORY / "docs" / "config.md").read_text("utf-8") == reference()
+
+
+def test_the_reference_page_counts_what_becomes_of_every_documented_name():
+    words = reference().partition("## Datasets")[2]
+    counts = [int(n) for n in re.findall(r"^- (\d+) ", words, re.MULTILINE)]
+    assert len(counts) == 3
+    assert sum(counts) == len(names())
+    assert f"the {len(names())} names" in words
 
 
 @pytest.mark.parametrize("cls", [EvalFile, EvalConfig, ModelConfig])
