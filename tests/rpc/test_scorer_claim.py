@@ -122,8 +122,9 @@ async def test_the_sample_table_holds_every_sample_in_order(stub):
 async def test_the_timing_table_says_what_each_answer_took(stub):
     await score(config(stub))
     table = pq.read_table(io.BytesIO(stub.handed[0].files["timing.parquet"]))
-    assert list(table.to_pylist()[0].values()) == ["0", 1, 0.25, 9, 2, "", "w1"]
-    assert table.to_pylist()[7]["attempts"] == 6
+    assert list(table.to_pylist()[0].values()) == ["0", 1, 0.25, 9, 2, "", "w1", None]
+    last = table.to_pylist()[7]
+    assert (last["attempts"], last["failure"]) == (6, "no answer in 330 s")
 
 
 async def test_equal_input_gives_equal_bytes(stub):

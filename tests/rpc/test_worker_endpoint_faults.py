@@ -1,7 +1,10 @@
 """What an endpoint may do wrong, and whose failure it becomes."""
 
+import json
+
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from assay.domain.sample import UnscoredReason
 from support.chat_endpoint import (
@@ -75,6 +78,17 @@ async def test_one_samples_failure_is_its_own(case: str) -> None:
     assert (failed.attempts, endpoint.asked[BAD]) == (attempts, attempts)
     assert all(completion.text for completion in done.values())
     assert len(done) == 7
+
+
+async def test_a_sample_that_ends_unscored_is_one_line_of_the_log() -> None:
+    reply = replying(500, json.dumps({"error": "x" * 600}))
+    with capture_logs() as lines:
+        async with chat_endpoint(only(BAD, reply)) as endpoint:
+            await all_done(Work.of(8), endpoint)
+    (line,) = [each for each in lines if each["event"] == "a sample ends unscored"]
+    assert (line["sample_id"], line["reason"]) == ("3", "server_error")
+    assert "xxx" in line["message"]
+    assert len(line["message"]) == 300
 
 
 @pytest.mark.parametrize("case", PER_SAMPLE)

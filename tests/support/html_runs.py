@@ -9,12 +9,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from assay.domain.completion import Completion, Failure
 from assay.domain.report import RunState, TaskReport
 from assay.domain.sample import SampleState, UnscoredReason
 from assay.domain.score import Verdict
 from assay.domain.task import TaskCounts, TaskId, TaskState
 from assay.report.build import report_json
-from assay.scorer.tables import sample_table
+from assay.rpc.score_client import ScorePrediction
+from assay.scorer.tables import sample_table, timing_table
 from assay.store.folder import FolderStore
 from support.prepared import put_prepared
 from support.reports import a_report, metric, tasks
@@ -27,6 +29,7 @@ HOSTILE = (
     "javascript:alert(3) data:text/html,<script>alert(4)</script>",
     "A" * 40_000,
 )
+SAID = "HTTP 500: </script><img src=x onerror=alert(6)> it is overloaded"
 CATEGORIES = ("coarse perception", "fine-grained perception", "logic <b>&", "math")
 
 
@@ -51,6 +54,22 @@ def verdict(ordinal: int, *, right: int = 2) -> Verdict:
         extracted="ABCD"[ordinal % 4],
         score=float(ordinal % 3 < right),
         **common,
+    )
+
+
+def prediction(of: Verdict) -> ScorePrediction:
+    """What the endpoint gave for a sample with this verdict; of those without one it said `SAID`."""
+    failure = of.reason and Failure(reason=of.reason, message=SAID)
+    completion = Completion(
+        ordinal=int(of.sample_id),
+        text=None if failure else "an answer",
+        failure=failure,
+    )
+    return ScorePrediction(
+        ordinal=int(of.sample_id),
+        sample_id=of.sample_id,
+        completion=completion,
+        worker_id="w1",
     )
 
 
@@ -113,6 +132,9 @@ def run_folder(folder: Path, samples: int, prepared: str = "") -> Path:
         path = folder / task.samples
         path.parent.mkdir(parents=True)
         path.write_bytes(sample_table(verdicts))
+        path.with_suffix(".timing.parquet").write_bytes(
+            timing_table([prediction(v) for v in verdicts])
+        )
         done.append(task)
     below = replace(
         tasks()[1], id=TaskId("My_Model-2", "mine<script>alert(5)</script>"), samples=""

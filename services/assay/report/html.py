@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from assay.domain.errors import CorruptError, NotFoundError
+from assay.report.html_failures import with_failures
 from assay.report.html_pictures import BUDGET_BYTES, Album, album
 from assay.report.html_samples import (
     PromptSource,
@@ -90,7 +91,8 @@ def _table(
 ) -> SampleTable | None:
     if not task["samples"]:
         return None
-    table = read_samples(run_dir, task["samples"])
+    name = task["samples"]
+    table = with_failures(read_samples(run_dir, name), run_dir, name)
     if prompts is None:
         return table
     digest, ids = task["digests"]["prepared"], table.columns["sample_id"]

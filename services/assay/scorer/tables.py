@@ -1,6 +1,7 @@
 """The two tables of a scored task as Parquet: equal input gives equal bytes.
 
-The sample table holds what a repeated run must reproduce; the timing table what it cannot.
+The sample table holds what a repeated run must reproduce; the timing table what it cannot, and what was said
+about samples without an answer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay.domain.completion import Completion
 from assay.domain.score import Verdict
 from assay.rpc.score_client import ScorePrediction
 
@@ -36,6 +38,7 @@ TIMING = pa.schema(
         pa.field("completion_tokens", pa.int64(), nullable=False),
         pa.field("finish_reason", pa.string(), nullable=False),
         pa.field("worker_id", pa.string(), nullable=False),
+        pa.field("failure", pa.string()),
     ]
 )
 
@@ -59,8 +62,14 @@ def timing_table(predictions: Sequence[ScorePrediction]) -> bytes:
         "completion_tokens": [p.completion.completion_tokens for p in predictions],
         "finish_reason": [p.completion.finish_reason for p in predictions],
         "worker_id": [p.worker_id for p in predictions],
+        "failure": [_failure(p.completion) for p in predictions],
     }
     return _parquet(pa.table(columns, schema=TIMING))
+
+
+def _failure(completion: Completion) -> str | None:
+    """What was said about a sample without an answer."""
+    return (completion.failure.message or None) if completion.failure else None
 
 
 def _cell(value: object) -> object:

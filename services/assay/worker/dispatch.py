@@ -36,6 +36,8 @@ _log = structlog.get_logger(__name__)
 
 _PREPARED_BYTES = 48 * 1024 * 1024
 _READ_ATTEMPTS = 8
+_LOGGED = 300
+"""Characters of what was said about a sample; all of it stands in its record."""
 _REFUSALS = 3
 """A sample that the endpoint refuses as a whole this often, answering others in between, is the cause."""
 
@@ -327,6 +329,13 @@ class Dispatcher:
 
     def _complete(self, held: HeldSample, completion: Completion) -> None:
         held.answered = True
+        if completion.failure is not None:
+            _log.warning(
+                "a sample ends unscored",
+                sample_id=held.sample.sample_id,
+                reason=completion.failure.reason,
+                message=completion.failure.message[:_LOGGED],
+            )
         self._events.completed(held, completion)
 
     def _arm_timer(self, now: float) -> None:

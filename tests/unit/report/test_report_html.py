@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64encode
 
+import pyarrow.parquet as pq
 import pytest
 
 from assay.domain.errors import CorruptError, NotFoundError
@@ -14,7 +15,7 @@ from assay.report.build import report_json
 from assay.report.html import render_html
 from assay.report.html_samples import SampleTable, Shown, embed, read_samples
 from assay.report.html_view import task_view
-from support.html_runs import HOSTILE, run_folder
+from support.html_runs import HOSTILE, SAID, run_folder
 from support.reports import a_report
 
 DATA = re.compile(
@@ -134,6 +135,32 @@ def test_equal_folders_give_equal_pages(folder, page):
 def test_prompts_stand_beside_their_samples_where_they_are_known(folder):
     document = json.loads(DATA.findall(render_html(folder, Prompts()).html.decode())[0])
     assert document["prompt"][7] == "what is in MMStar 7?"
+
+
+def test_what_was_said_about_samples_without_an_answer_stands_beside_them(page):
+    document = json.loads(DATA.findall(page)[0])
+    said = dict(zip(document["verdicts"], document["failure"], strict=True))
+    assert said == {"u": SAID, "r": None, "w": None}
+
+
+@pytest.mark.parametrize("columns", [(), ("sample_id", "attempts")])
+def test_a_run_whose_timing_tables_do_not_say_it_has_a_page(tmp_path, columns):
+    folder = run_folder(tmp_path, 30)
+    for table in folder.rglob("*.timing.parquet"):
+        older = pq.read_table(table, columns=list(columns))
+        table.unlink()
+        if columns:
+            pq.write_table(older, table)
+    (first, _) = DATA.findall(render_html(folder).html.decode())
+    assert "failure" not in json.loads(first)
+
+
+def test_a_timing_table_of_other_samples_is_named(tmp_path):
+    folder = run_folder(tmp_path, 30)
+    table = folder / "samples/My_Model/MMStar.timing.parquet"
+    pq.write_table(pq.read_table(table).slice(1), table)
+    with pytest.raises(CorruptError, match=r"timing\.parquet: it is of other samples"):
+        render_html(folder)
 
 
 def test_long_texts_are_cut_until_they_fit_and_say_how_long_they_were(folder):

@@ -9,7 +9,7 @@ import pytest
 from assay.report.page import write_page
 from assay.store.folder import FolderStore
 from support.browser import CHROMIUM, DRIVER, chromium
-from support.html_runs import pictured, run_folder
+from support.html_runs import SAID, pictured, run_folder
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM.exists() and DRIVER.exists()),
@@ -169,6 +169,12 @@ def test_hostile_text_is_shown_and_does_nothing(page):
     assert page.run("return document.scripts.length") == 4
     sources = page.run("return [...document.images].map((i) => i.getAttribute('src'))")
     assert all(source.startswith("report.pictures/") for source in sources)
+    assert page.console() == []
+
+
+def test_a_sample_without_an_answer_shows_what_was_said_as_text(page):
+    search(page, "it is overloaded")
+    assert f"Failure{SAID}" in detail(page)
     assert page.console() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import chain
 
 import pytest
@@ -84,9 +85,7 @@ def test_no_room_on_the_disk_is_an_error_that_names_the_place(run_dir, store):
 
 
 def test_samples_of_another_dataset_are_not_shown_its_pictures(run_dir, store):
-    path = run_dir / "samples/My_Model/MMStar.parquet"
-    path.write_bytes(
-        (run_folder(run_dir / "x", 61) / path.relative_to(run_dir)).read_bytes()
-    )
+    other = run_folder(run_dir / "x", 61) / "samples/My_Model"
+    shutil.copytree(other, run_dir / "samples/My_Model", dirs_exist_ok=True)
     page = render_html(run_dir, StoredPrompts(store))
     assert page.html.count(b'"pictures":') == 1

@@ -105,7 +105,7 @@
   const needle = () => $("query").value.toLowerCase();
   const filter = () => {
     const text = needle(), category = $("category").value, reason = $("reason").value;
-    const columns = ["id", "prediction", "extracted", "target", "prompt"].filter((name) => data[name]).map((name) => data[name]);
+    const columns = ["id", "prediction", "extracted", "target", "prompt", "failure"].filter((name) => data[name]).map((name) => data[name]);
     const has = (row) => columns.some((column) => column[row] !== null && whole(column[row]).toLowerCase().includes(text));
     shown = [];
     for (let row = 0; row < data.id.length; row++) {
@@ -251,6 +251,7 @@
     const pair = element("div", "pair");
     detail.append(head, facts);
     if (data.prompt) asked(row);
+    if (data.failure && data.failure[row] !== null) block(detail, "Failure", data.failure[row]);
     block(detail, "Prediction", data.prediction[row]);
     block(pair, "Extracted", data.extracted[row]);
     block(pair, "Target", data.target[row]);
