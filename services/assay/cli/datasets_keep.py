@@ -65,8 +65,11 @@ def verify(
                         name, StageProgress(PrepareStage.VERIFYING, done, total)
                     ),
                 )
-                size = in_words(holdings.size(name))
-                typer.echo(f"{name}: {'DAMAGED' if damages else 'sound'}, {size}")
+                # A download that was cut is no damage: the next fetch goes on from it.
+                state = "DAMAGED" if damages else "incomplete"
+                if not damages and holdings.whole(name):
+                    state = "sound"
+                typer.echo(f"{name}: {state}, {in_words(holdings.size(name))}")
                 for damage in damages:
                     typer.echo(f"  {on_one_line(damage.what)}")
                     typer.echo(f"  cure: {damage.cure}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,8 +70,10 @@ class Holdings:
     def names(self) -> list[str]:
         """Datasets of which anything is here, in order."""
         folders = [self.cache / place for place in ("datasets", "partial")]
-        found = {p.name for f in folders if f.is_dir() for p in f.iterdir()}
-        return sorted(name for name in found if not name.startswith("."))
+        there = [p for f in folders if f.is_dir() for p in f.iterdir()]
+        # What failed before anything came of it leaves empty folders.
+        found = {p.name for p in there if not p.name.startswith(".") and _any_byte(p)}
+        return sorted(found)
 
     def raw(self, name: str) -> list[Raw]:
         """Raw files of a dataset that can be read now.
@@ -78,6 +82,14 @@ class Holdings:
             CorruptError: what was recorded about one cannot be read.
         """
         return [raw for raw in self._records(name) if raw.there]
+
+    def whole(self, name: str) -> bool:
+        """Whether anything complete is kept of a dataset: a raw file, or what was prepared from one.
+
+        Raises:
+            CorruptError: what was recorded about it cannot be read.
+        """
+        return bool(self.prepared(name)) or any(raw.ours for raw in self.raw(name))
 
     def size(self, name: str) -> int:
         """Bytes on disk that only this dataset needs."""
@@ -230,6 +242,16 @@ def _unsound(
             elif digest and found.hexdigest() != digest:
                 yield f"{what}: {path} has other bytes than were written"
         done += size
+
+
+def _any_byte(folder: Path) -> bool:
+    for place, _, files in os.walk(folder):
+        for file in files:
+            # A download that goes on now moves its files away.
+            with suppress(FileNotFoundError):
+                if Path(place, file).stat().st_size:
+                    return True
+    return False
 
 
 def _bytes_in(places: list[Path]) -> int:

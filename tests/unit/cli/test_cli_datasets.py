@@ -78,3 +78,12 @@ def test_what_is_kept_here_is_listed_with_its_bytes(monkeypatch, tmp_path):
     lines = CliRunner().invoke(app, ["datasets", "list", "--here"]).output.splitlines()
     assert lines[0].split("\t")[0] == "Mine"
     assert lines[1].startswith("1 datasets, ")
+
+
+def test_a_part_of_a_download_is_neither_sound_nor_damaged(monkeypatch, tmp_path):
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path))
+    (tmp_path / "partial" / "Cut").mkdir(parents=True)
+    (tmp_path / "partial" / "Cut" / "x").write_bytes(b"inde")
+    done = CliRunner().invoke(app, ["datasets", "verify"])
+    assert done.exit_code == 0
+    assert done.output.startswith("Cut: incomplete, 4 ")

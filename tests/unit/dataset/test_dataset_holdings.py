@@ -9,12 +9,14 @@ from dataclasses import replace
 import pytest
 
 from assay.dataset.holdings import Holdings, parts_here, with_members
-from assay.domain.errors import HeldError, NotFoundError
+from assay.domain.errors import DatasetError, HeldError, NotFoundError
 from assay.domain.prepared import manifest_to_json
 from assay.store import keys
 from assay.store.cache import alone, using
 from assay.store.prepared import read_manifest
 from support.dataset_caches import NAME, fetched_cache
+from support.dataset_service import make_service, ready, request
+from support.faulty_server import faulty_server
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +151,20 @@ def test_a_collection_stands_for_its_members(holdings):
     assert parts_here("MMMB", ["MMMB_en", "Mine"]) == ["MMMB_en"]
     assert parts_here("MMMB", ["MMMB", "MMMB_en"]) == ["MMMB", "MMMB_en"]
     assert parts_here("Mine", []) == ["Mine"]
+
+
+async def test_a_fetch_that_brought_nothing_leaves_nothing_to_list(tmp_path):
+    service, _ = make_service(tmp_path)
+    async with faulty_server(b"x", "status:404") as server:
+        with pytest.raises(DatasetError):
+            await ready(service, request("X404", url=f"{server.url}/m.tsv"))
+    assert (tmp_path / "partial" / "X404").is_dir()
+    assert Holdings(tmp_path).names() == []
+
+
+def test_a_part_of_a_download_is_here_and_not_whole(holdings):
+    part = holdings.cache / "partial" / "Cut" / "x"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"inde")
+    assert holdings.names() == ["Cut", NAME]
+    assert [holdings.whole(name) for name in holdings.names()] == [False, True]
