@@ -31,7 +31,7 @@ from assay.dataset.bundle_manifest import (
     members_of,
     read_manifest,
 )
-from assay.dataset.holdings import Holdings, Progress, Raw, with_members
+from assay.dataset.holdings import Holdings, Progress, Raw, how_to_get, with_members
 from assay.dataset.sources.digests import CHUNK_BYTES, Digests, Hasher
 from assay.dataset.sources.limits import CACHE_FULL, check_room
 from assay.dataset.sources.resolve import check_name
@@ -102,7 +102,7 @@ def _chosen(holdings: Holdings, name: str) -> list[Raw]:
     if not raw:
         raise NotFoundError(
             f"cannot export {name}: its raw file is not here",
-            cure=f"assay datasets fetch {name}",
+            cure=how_to_get(name),
         )
     entry = catalog.lookup(name)
     if entry is not None and entry.md5:
@@ -214,7 +214,8 @@ def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
         raise damaged(source, str(error)) from error
     except OSError as error:
         raise NotFoundError(
-            f"cannot read {source}: {error.strerror or error}"
+            f"cannot read {source}: {error.strerror or error}",
+            cure="name a file that `assay datasets export` wrote and this user may read",
         ) from error
 
 

@@ -28,6 +28,8 @@ from assay.store.prepared import read_manifest
 Progress = Callable[[int, int], None]
 """Told bytes done, of how many."""
 
+_LISTED = "`assay datasets list --here` shows what is here"
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -102,7 +104,7 @@ class Holdings:
             NotFoundError: nothing of it is here.
         """
         if name not in self.names():
-            raise _absent(name)
+            raise _absent(name, how_to_get(name))
         damages: list[Damage] = []
         checks: list[tuple[str, Path, int, str]] = []
         for digest in self.prepared(name):
@@ -129,7 +131,7 @@ class Holdings:
             HeldError: it is being prepared, or a run uses it.
         """
         if name not in self.names():
-            raise _absent(name)
+            raise _absent(name, _LISTED)
         with alone(self.cache, name):
             places = self._places(name)
             freed = _bytes_in(places)
@@ -215,10 +217,18 @@ def parts_here(name: str, here: Collection[str]) -> list[str]:
     return parts or [name]
 
 
-def _absent(name: str) -> AssayError:
-    return NotFoundError(
-        f"nothing of dataset {name} is here", cure=f"assay datasets fetch {name}"
+def how_to_get(name: str) -> str:
+    """What helps where a dataset is wanted and not here."""
+    if catalog.lookup(name) is not None:
+        return f"assay datasets fetch {name}"
+    return (
+        f"{_LISTED}; one of your own comes with `assay datasets fetch {name} -f FILE`,"
+        " where FILE has it in `dataset_sources`"
     )
+
+
+def _absent(name: str, cure: str) -> AssayError:
+    return NotFoundError(f"nothing of dataset {name} is here", cure=cure)
 
 
 def _unsound(

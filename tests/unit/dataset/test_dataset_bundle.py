@@ -204,8 +204,9 @@ def test_a_file_under_an_official_name_that_is_not_official_stays(exported, tmp_
 
 def test_what_is_no_file_says_so(elsewhere, tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(AssayError, match=str(path)):
+        with pytest.raises(AssayError, match=str(path)) as refused:
             bundle.import_(elsewhere, path, quiet)
+        assert refused.value.cure
 
 
 def test_a_bundle_in_no_folder_is_refused_with_the_folder_named(exported, tmp_path):

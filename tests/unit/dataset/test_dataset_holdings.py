@@ -168,3 +168,16 @@ def test_a_part_of_a_download_is_here_and_not_whole(holdings):
     part.write_bytes(b"inde")
     assert holdings.names() == ["Cut", NAME]
     assert [holdings.whole(name) for name in holdings.names()] == [False, True]
+
+
+def test_what_is_not_here_has_a_cure_that_fits_its_name(holdings):
+    def cure(call, *arguments):
+        with pytest.raises(NotFoundError) as refused:
+            call(*arguments)
+        return refused.value.cure
+
+    shown = "`assay datasets list --here` shows what is here"
+    assert cure(holdings.remove, "Foo") == cure(holdings.remove, "MMStar") == shown
+    assert cure(holdings.verify, "Foo", lambda *_told: None).startswith(shown)
+    fetch = "assay datasets fetch MMStar"
+    assert cure(holdings.verify, "MMStar", lambda *_told: None) == fetch
