@@ -8,12 +8,12 @@ from typing import Any
 
 import typer
 
-from assay.domain.errors import StoreUnavailableError
 from assay.process.contract import ExitCode
 from assay.report.junit import junit_xml
 from assay.report.spreadsheet import figures_csv, samples_csv
 from assay.report.thresholds import check, parse_threshold
 from assay.report.to_mlflow import log_to_mlflow
+from assay.report.whole import whole
 
 
 class Exports:
@@ -61,13 +61,8 @@ class Exports:
         Raises:
             StoreUnavailableError: it cannot be written.
         """
-        try:
-            file.write_bytes(data)
-        except OSError as error:
-            raise StoreUnavailableError(
-                f"cannot write {file}: {error.strerror or error}",
-                cure="name a file in a folder that is there and can be written",
-            ) from error
+        with whole(file) as path:
+            path.write_bytes(data)
         return file
 
     def judge(self) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from assay.cli.errors import told
-from assay.domain.errors import CorruptError, NotFoundError
+from assay.domain.errors import ConfigError, CorruptError, NotFoundError
 from assay.report.build import REPORT_SCHEMA
 
 JsonOption = Annotated[
@@ -110,6 +110,14 @@ def report(
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
     with told():
+        for name, target in (
+            ("FILE", file),
+            ("--junit", junit),
+            ("--csv", csv),
+            ("--samples-csv", samples_csv),
+        ):
+            if target is not None:
+                _refuse_missing_folder(name, target)
         from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
 
         document = read_report(run_dir)
@@ -128,6 +136,16 @@ def report(
         if as_json or not (html or junit or csv or samples_csv or mlflow):
             show_report(document, as_json=as_json)
         exports.judge()
+
+
+def _refuse_missing_folder(name: str, file: Path) -> None:
+    """A folder that is not there is a slip of the pen, said before anything is written."""
+    if not file.parent.is_dir():
+        raise ConfigError(
+            name,
+            f"cannot write {file}: there is no folder {file.parent}",
+            "name a file in a folder that is there",
+        )
 
 
 def write_html(run_dir: Path, file: Path | None, pictures: Pictures) -> Path:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
+from shutil import rmtree
 
-from assay.domain.errors import StoreUnavailableError
 from assay.report.html import render_html
 from assay.report.html_pictures import BUDGET_BYTES
 from assay.report.html_prompts import StoredPrompts
+from assay.report.whole import whole
 from assay.store.objects import ObjectStore
 
 PAGE = "report.html"
@@ -38,22 +39,17 @@ def write_page(
         StoreUnavailableError: the page cannot be written, or the store not be read.
     """
     file = file or run_dir / PAGE
-    beside = f"{file.stem}.pictures"
+    pictures = file.with_name(f"{file.stem}.pictures")
     page = render_html(
-        run_dir, StoredPrompts(store), beside=beside, picture_bytes=picture_bytes
+        run_dir, StoredPrompts(store), beside=pictures.name, picture_bytes=picture_bytes
     )
-    # Whole or not at all: a browser may have the old one open.
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        # Pictures first: the page names only what is there.
-        page.album.write(file.parent / beside, store)
-        temporary.write_bytes(page.html)
-        temporary.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise StoreUnavailableError(
-            f"cannot write {error.filename or file}: {error.strerror or error}",
-            cure="make room, or name a file that can be written: assay report RUN_DIR --html FILE",
-        ) from error
+    with ExitStack() as undo:
+        if not pictures.exists():
+            undo.callback(rmtree, pictures, ignore_errors=True)
+        # Whole or not at all: a browser may have the old one open.
+        with whole(file) as path:
+            path.write_bytes(page.html)
+            # Before the page is there: it names only what is.
+            page.album.write(pictures, store)
+        undo.pop_all()
     return file

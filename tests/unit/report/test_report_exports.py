@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -159,10 +160,40 @@ def test_a_threshold_that_can_never_be_met_or_missed_is_bad_usage(
     assert not (tmp_path / "f.csv").exists()
 
 
-def test_a_file_that_cannot_be_written_is_an_error_with_a_cure(folder, tmp_path):
-    done = invoke(folder, "--csv", tmp_path / "missing" / "f.csv")
-    assert done.exit_code == 1
+@pytest.mark.parametrize("option", ["--csv", "--samples-csv", "--junit", "--html"])
+def test_a_missing_folder_is_bad_usage_and_nothing_is_written(folder, tmp_path, option):
+    missing = tmp_path / "missing"
+    also = () if option == "--csv" else ("--csv", tmp_path / "f.csv")
+    done = invoke(folder, option, missing / "x", *also)
+    assert done.exit_code == 2
+    assert f"cannot write {missing / 'x'}: there is no folder {missing}" in done.stderr
     assert "cure: name a file in a folder that is there" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--csv", "--samples-csv", "--junit"])
+def test_an_export_that_fails_leaves_the_file_as_it_was(folder, tmp_path, option):
+    file = tmp_path / "x"
+    file.write_text("before")
+    # A file may be this long and no longer: what a full disk does, for this process alone.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        done = invoke(folder, option, file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.exit_code == 1
+    assert f"error: cannot write {file}: File too large" in done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_an_export_to_a_link_or_a_device_replaces_neither(folder, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "f.csv")
+    assert invoke(folder, "--csv", tmp_path / "link").exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert rows(tmp_path / "f.csv")
+    assert invoke(folder, "--csv", "/dev/null").exit_code == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def with_mlflow(folder, tmp_path, module=MLFLOW, **environ):

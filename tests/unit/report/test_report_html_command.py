@@ -42,9 +42,12 @@ def test_a_file_without_html_is_bad_usage(folder, tmp_path):
 
 
 def test_a_page_that_cannot_be_written_is_an_error_with_a_cure(folder, tmp_path):
-    done = invoke(folder, "--html", tmp_path / "missing" / "page.html")
+    (tmp_path / "page.html").mkdir()
+    done = invoke(folder, "--html", tmp_path / "page.html")
     assert done.exit_code == 1
-    assert "error: cannot write" in done.stderr
+    assert (
+        f"error: cannot write {tmp_path / 'page.html'}: Is a directory" in done.stderr
+    )
     assert "cure: " in done.stderr
 
 

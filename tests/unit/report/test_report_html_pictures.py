@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 
-from assay.domain.errors import StoreUnavailableError
+from assay.domain.errors import NotFoundError, StoreUnavailableError
 from assay.report.html import render_html
 from assay.report.html_prompts import StoredPrompts
 from assay.report.page import write_page
@@ -82,6 +82,15 @@ def test_no_room_on_the_disk_is_an_error_that_names_the_place(run_dir, store):
     (run_dir / "report.pictures").write_text("in the way")
     with pytest.raises(StoreUnavailableError, match=r"report\.pictures"):
         write_page(run_dir, store)
+
+
+def test_a_page_that_fails_leaves_neither_itself_nor_pictures(run_dir, store, tmp_path):
+    for pack in (tmp_path / "cache").rglob("*.pack"):
+        pack.unlink()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(NotFoundError):
+        write_page(run_dir, store, tmp_path / "out" / "page.html")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_samples_of_another_dataset_are_not_shown_its_pictures(run_dir, store):
