@@ -7,6 +7,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from assay.domain.sample import UnscoredReason
+from assay.worker.engines.openai import OpenAIEngine
 from support.chat_endpoint import (
     CANARY,
     ChatEndpoint,
@@ -21,7 +22,7 @@ from support.chat_endpoint import (
     text_of,
 )
 from support.work_fake import TASK, Work
-from support.worker_setup import Stage, worker
+from support.worker_setup import Stage, model_at, worker
 
 BAD = "question 3"
 
@@ -248,3 +249,12 @@ async def test_a_retried_sample_gives_its_slot_to_others_meanwhile() -> None:
         await stage.ended()
     assert list(work.committed)[-1] == (TASK, 3)
     assert work.committed[TASK, 3].attempts == 2
+
+
+async def test_a_time_out_names_the_keys_that_help():
+    async with chat_endpoint(slow_loris) as endpoint:
+        engine = OpenAIEngine(model_at(endpoint.url, timeout=0.1), "EMPTY")
+        await engine.open()
+        attempt = await engine.ask(engine.canary(with_picture=False))
+        await engine.close()
+    assert "raise `timeout`, or lower `nproc`" in attempt.outcome.message

@@ -38,7 +38,7 @@ def admit_dataset(
         name = name if brought else entry.renamed
         entry = None if brought else lookup(entry.renamed)
     if entry is not None and not entry.supported:
-        raise ConfigError(path, entry.reason, entry.cure)
+        raise ConfigError(path, f"{name}: {entry.reason}", entry.cure)
     check_limit(name, limit)
     if entry is not None and entry.members:
         return _collection(entry, path, sources, base_dir)

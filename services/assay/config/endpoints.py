@@ -19,6 +19,8 @@ _AZURE = (
     "OPENAI_API_VERSION",
 )
 _EXAMPLE = "http://localhost:8000/v1/chat/completions"
+_PLAIN = re.compile(r"(\w+://[\w.-]+|[\w.-]+(?=[:/]))(:\d*)?(/[\w./-]*)?")
+"""An address as people write one: a scheme, a port or a path tells it from a key."""
 _BASE_ONLY = re.compile(r"/v\d+(?:beta\d*)?$")
 _OTHER_CALLS = (
     *("/completions", "/models", "/responses", "/embeddings", "/messages"),
@@ -127,10 +129,14 @@ def _split(address: str, path: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable or not address.isprintable() or " " in address:
-        # Not quoted: it may hold a key.
         raise ConfigError(
             path,
-            "is not an http(s) URL",
+            f"{_shown(address)}is not an http(s) URL",
             f"write the whole chat-completions URL, such as {_EXAMPLE}",
         )
     return parts
+
+
+def _shown(address: str) -> str:
+    """The address as it was written, and a space; empty where it may hold a key."""
+    return f"{printable(address, 200)} " if _PLAIN.fullmatch(address) else ""

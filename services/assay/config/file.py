@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from assay.config.evalconfig import EvalConfig
 from assay.config.kinds import Flag, Honoured, Number, Text
-from assay.config.problems import nearest, refused
+from assay.config.problems import nearest, printable, refused
 from assay.config.source import SourceConfig
 from assay.config.taskkeys import IgnoredTaskKeys
 
@@ -86,7 +86,7 @@ class EvalFile(IgnoredTaskKeys):
             guess = nearest(backend, [BACKEND])
             cure = f"write eval_backend: {BACKEND}"
             raise refused(
-                "is not a backend that runs here",
+                f"{printable(backend)} is not a backend that runs here",
                 f"did you mean {BACKEND}?" if guess else cure,
                 at="eval_backend",
             )

@@ -80,7 +80,8 @@ def _problem(details: ErrorDetails, cls: type[BaseModel]) -> ConfigError:
     if kind == "missing":
         return ConfigError(path_of(loc), "is missing", f"add it; {_REFERENCE}")
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        got = type(details["input"]).__name__
+        given = details["input"]
+        got = "nothing" if given is None else type(given).__name__
         return ConfigError(
             path_of(loc), f"must hold keys and values, not {got}", _REFERENCE
         )

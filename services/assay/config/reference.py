@@ -116,8 +116,8 @@ shows what is documented. Of these names
 
 - an odd one with MME, which asks two questions about each picture;
 - any with a name that is put together from others ({collections}): name the parts;
-- one below the first row of the last kind of task with MMT-Bench_VAL and MMT-Bench_VAL_MI, whose averages need
-  every kind; this is known once the file is there, and the message names the least limit.
+- one that leaves out a kind of task with MMT-Bench_VAL and MMT-Bench_VAL_MI, whose averages need every kind;
+  this is known once the file is there, and the message names the least limit.
 """
 
 

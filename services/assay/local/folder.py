@@ -110,7 +110,8 @@ def new_folder(run: Run, path: Path) -> RunFolder:
         raise ConfigError(
             "the run's folder",
             f"{path} exists and is not empty",
-            "add --resume to go on with the run in it, or name another folder",
+            "to go on with the run in it add --resume (or reuse: true to eval_config, with no_timestamp); "
+            "else name another folder",
         )
     return _begun(run, path)
 

@@ -37,7 +37,7 @@ def test_every_documented_name_is_admitted_or_refused_with_the_reason_and_the_cu
         admit(name)
     assert (refused.value.path, refused.value.why) == (
         "eval_config.data[0]",
-        entry.reason,
+        f"{name}: {entry.reason}",
     )
     assert refused.value.cure == entry.cure
 

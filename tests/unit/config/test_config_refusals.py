@@ -31,9 +31,10 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("no_eval_config", {"work_dir": "o"}, "eval_config", "missing", "add it"),
     ("flat_file", {"model": [], "data": []}, "eval_config", "missing", "move model"),
     ("eval_config_is_a_list", {"eval_config": []}, "eval_config", "keys and values", "model:"),
+    ("eval_config_is_nothing", {"eval_config": None}, "eval_config", "not nothing", "docs/config.md"),
     ("eval_config_names_no_file", {"eval_config": "/nowhere/e.yaml"}, "/nowhere/e.yaml", "cannot be read", "check the path"),
     ("eval_config_is_prose", {"eval_config": "hello"}, "eval_config", "neither", "path of a file"),
-    ("other_backend", one("eval_backend", "OpenCompass"), "eval_backend", "not a backend", "VLMEvalKit"),
+    ("other_backend", one("eval_backend", "OpenCompass"), "eval_backend", "OpenCompass is not a backend", "VLMEvalKit"),
     ("misspelt_backend", one("eval_backend", "VLMEvalkit"), "eval_backend", "not a backend", "did you mean VLMEvalKit"),
     ("misspelt_top_key", one("worc_dir", "o"), "worc_dir", "not a known key", "`work_dir`"),
     ("misspelt_eval_key", one(C + "limt", 3), "eval_config.limt", "not a known key", "`limit`"),
@@ -60,8 +61,8 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("host_only", one(M + "api_base", "http://h:1"), f"{MODEL}.api_base", "is a base", "http://h:1/v1/chat/completions"),
     ("text_completions", one(M + "api_base", "http://h/v1/completions"), f"{MODEL}.api_base", "another call", "/chat/completions"),
     ("ollamas_own_call", one(M + "api_base", "http://h:11434/api/chat"), f"{MODEL}.api_base", "another call", "/v1/chat/completions"),
-    ("no_scheme", one(M + "api_base", "localhost:8000/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
-    ("ftp", one(M + "api_base", "ftp://h/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
+    ("no_scheme", one(M + "api_base", "localhost:8000/v1/chat/completions"), f"{MODEL}.api_base", "localhost:8000/v1/chat/completions is not an http", "http://"),
+    ("ftp", one(M + "api_base", "ftp://h/v1/chat/completions"), f"{MODEL}.api_base", "ftp://h/v1/chat/completions is not an http", "http://"),
     ("bad_port", one(M + "api_base", "http://h:99999/v1/chat/completions"), f"{MODEL}.api_base", "not an http", "http://"),
     ("password_in_url", one(M + "api_base", "http://u:p@h/v1/chat/completions"), f"{MODEL}.api_base", "password", "key"),
     ("key_of_two_lines", one(M + "key", "abc\ndef"), f"{MODEL}.key", "header", "one line"),
@@ -125,7 +126,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("limit_for_a_collection", changed(**{C + "data": ["MMMB"], C + "limit": 5}), "eval_config.limit", "MMMB_ar", "MMMB_tr"),
     ("source_for_a_collection", changed(**{C + "data": ["MMMB"], C + "limit": None, "dataset_sources": {"MMMB": {"url": "http://a/b.tsv"}}}), "dataset_sources.MMMB", "no file", "give those"),
     ("dataset_for_a_judge", one(C + "data", ["MMVet"]), "eval_config.data[0]", "judge", "until then"),
-    ("family_of_later", one(C + "data", ["MVBench"]), "eval_config.data[0]", "video", "until then"),
+    ("family_of_later", one(C + "data", ["MVBench"]), "eval_config.data[0]", "MVBench: video", "until then"),
     ("source_without_place", source(md5="0" * 32), "dataset_sources.mine", "exactly one", "keep the one"),
     ("source_with_two_places", source(url="http://a/b", path="c"), "dataset_sources.mine", "exactly one", "keep the one"),
     ("source_with_bad_md5", source(url="http://a/b", md5="xyz"), "dataset_sources.mine.md5", "32 hex", "md5sum"),
@@ -192,3 +193,20 @@ def test_a_secret_never_stands_in_a_message(key):
     with pytest.raises(ConfigError) as caught:
         resolved(changed(**{M + key: 1234567890}))
     assert "1234567890" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sk-secret",
+        "eyJ0.secret.x",
+        "u:secret@h:1/v1",
+        "h:1/v1?key=secret",
+        "Bearer secret",
+        "htp://h/v1#secret",
+    ],
+)
+def test_an_address_that_may_hold_a_key_is_not_quoted(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolved(one(M + "api_base", address))
+    assert "secret" not in str(caught.value)

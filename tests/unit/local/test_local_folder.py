@@ -55,6 +55,7 @@ def test_a_folder_that_is_not_empty_is_refused_with_the_cure(tmp_path):
     with pytest.raises(ConfigError, match="not empty") as refused:
         new_folder(RUN, tmp_path)
     assert "--resume" in refused.value.cure
+    assert "reuse: true" in refused.value.cure
 
 
 def test_a_file_is_no_folder(tmp_path):

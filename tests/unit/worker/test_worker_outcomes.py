@@ -63,6 +63,13 @@ def test_a_success_without_a_usable_answer_is_a_bad_response(body: bytes) -> Non
     assert not found.permanent
 
 
+def test_a_web_page_in_place_of_an_answer_points_at_the_address_and_a_proxy() -> None:
+    found = outcome(200, b"<!DOCTYPE html><title>Sign in</title>")
+    assert isinstance(found, AttemptFailure)
+    assert "correct `api_base`, or look at a proxy" in found.message
+    assert "Sign in" in found.message
+
+
 def test_an_empty_answer_quotes_the_finish_reason() -> None:
     found = outcome(200, success(None, finish_reason="length"))
     assert isinstance(found, AttemptFailure)

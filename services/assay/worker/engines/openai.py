@@ -165,7 +165,7 @@ class OpenAIEngine:
             seconds = self._timeout.total
             return AttemptFailure(
                 reason=UnscoredReason.TIMEOUT,
-                message=f"no complete answer within {seconds:g} s",
+                message=f"no complete answer within {seconds:g} s; raise `timeout`, or lower `nproc`",
                 kind="time-out",
             )
         if isinstance(error, aiohttp.ClientResponseError):

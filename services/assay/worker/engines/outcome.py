@@ -130,7 +130,7 @@ def _of_success(text: str) -> Answer | AttemptFailure:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        return bad_response(f"not JSON: {_cut(text, 200)}")
+        return bad_response(f"{_not_json(text)}: {_cut(text, 200)}")
     try:
         choice = document["choices"][0]
         content = choice["message"]["content"]
@@ -152,6 +152,12 @@ def _of_success(text: str) -> Answer | AttemptFailure:
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
     )
+
+
+def _not_json(text: str) -> str:
+    if text.lstrip().startswith("<"):
+        return "a web page, not JSON; correct `api_base`, or look at a proxy on the way"
+    return "not JSON"
 
 
 def _unusable(content: object) -> str | None:
