@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.domain import prepared as fmt
+from assay.domain.errors import DatasetError
 from assay.domain.run import PicturePolicy
 from assay.vlmevalkit.prepare_classes import (
     ChosenClass,
@@ -132,7 +133,13 @@ def _write_tables(
         progress("table", before + done, size)
 
     for name, source in job.sources.items():
-        columns = rewrite_table(source, data_root / f"{name}.tsv", spool, tell)
+        try:
+            columns = rewrite_table(source, data_root / f"{name}.tsv", spool, tell)
+        except DatasetError as error:
+            raise DatasetError(
+                f"cannot prepare dataset {name} from {source}: {error.message}",
+                cure=error.cure,
+            ) from error
         chosen = choose_class(name, columns)
         before += source.stat().st_size
     return chosen if list(job.sources) == [job.name] else collection_class()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from traceback import walk_tb
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,14 +72,8 @@ class PromptBuilder:
                     digests.pop(name, None)
         try:
             dataset = upstream.build_dataset(self.name)
-        except AssertionError as error:
-            raise DatasetError(
-                f"VLMEvalKit cannot load {self.name}: an `image` cell refers to a row that does not"
-                " exist or has no picture of its own",
-                cure="a short `image` cell must be the `index` of a row with a picture",
-            ) from error
         except (Exception, SystemExit) as error:  # code in cells may raise anything
-            raise DatasetError(
+            raise _lost_reference(error) or DatasetError(
                 f"VLMEvalKit cannot load {self.name}: {_text(error)}"
             ) from error
         if dataset is None or not len(dataset.data):
@@ -153,6 +148,24 @@ class PromptBuilder:
         finally:
             for (module, name, _), theirs in zip(changes, kept, strict=True):
                 setattr(module, name, theirs)
+
+
+def _lost_reference(error: BaseException) -> DatasetError | None:
+    """What upstream's bare assertion about a short `image` cell is about; None: it is something else.
+
+    Upstream says neither the row nor the reference, but has both at hand where it gives up.
+    """
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    at_hand = frame.f_locals
+    if not isinstance(error, AssertionError) or not {"idx", "k", "self"} <= {*at_hand}:
+        return None
+    row, reference = str(at_hand["k"])[:100], str(at_hand["idx"])[:100]
+    return DatasetError(
+        f"VLMEvalKit cannot load {at_hand['self'].dataset_name}: the `image` cell of the row with"
+        f" `index` {row!r} refers to row {reference!r}, and there is no such row with a picture of its"
+        " own",
+        cure="write base64 there, or, shortly, the `index` of a row with a picture",
+    )
 
 
 def _lines(dataset: Any) -> Iterator[tuple[Any, Any]]:

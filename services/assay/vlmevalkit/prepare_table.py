@@ -92,7 +92,7 @@ def rewrite_table(
     """Writes `source` to `target` with placeholders; returns the column names.
 
     Raises:
-        DatasetError: the file is no table, or an `image` cell is a list that holds anything but text.
+        DatasetError: the file is no table or has no rows, or an `image` cell is a list of anything but text.
     """
     size = source.stat().st_size
     with (
@@ -103,14 +103,27 @@ def rewrite_table(
         rows = 0
         for frame in _chunks(raw):
             if not columns:
-                columns = [str(name) for name in frame.columns]
+                columns = _columns(frame)
                 _write_row(out, columns)
             _write_rows(out, frame, columns, spool, rows)
             rows += len(frame)
             progress(raw.tell(), size)
     spool.stream.flush()
     if not rows:
-        raise DatasetError("the table has no rows", cure=_NOT_A_TABLE)
+        cure = "write a row for every sample below the names of the columns"
+        raise DatasetError(
+            "the table has no rows", cure=cure if "index" in columns else _NOT_A_TABLE
+        )
+    return columns
+
+
+def _columns(frame: pd.DataFrame) -> list[str]:
+    columns = [str(name) for name in frame.columns]
+    if len(columns) == 1 and any(mark in columns[0] for mark in ",;"):
+        raise DatasetError(
+            f"the file is not tab-separated: its only column is {columns[0][:100]!r}",
+            cure="put tabs between the columns, in the first line and in every row",
+        )
     return columns
 
 

@@ -166,7 +166,7 @@ REFUSED = {
     "no options": (lambda r: [x.pop("B") for x in r], r"no columns `A` and `B`"),
     "other case": (lambda r: [x.update(Question=x.pop("question")) for x in r], r"`Question` as `q"),
     "twice": (lambda r: r[2].update(index=1), r"more than one row with `index` '1'"),
-    "lost": (lambda r: r[2].update(image="77"), r"refers to a row that does not exist"),
+    "lost": (lambda r: r[2].update(image="77"), r"Mine: .* `index` '2' refers to row '77'"),
     "empty": (lambda r: [x.update(image="") for x in r], r"no row with a picture"),
     "code": (lambda r: r[0].update(image=f"[print(1), '{'A' * 80}']"), r"neither base64 nor"),
 }  # fmt: skip
@@ -210,6 +210,14 @@ async def test_a_name_without_any_file_says_where_was_looked(tmp_path):
     service, _ = make_service(tmp_path / "cache", lmu_data=tmp_path)
     with pytest.raises(DatasetError, match=r"Mine\.tsv.*dataset_sources"):
         await ready(service, request("Mine"))
+
+
+async def test_a_table_that_is_none_is_named_with_its_dataset(tmp_path):
+    path = tmp_path / "any.tsv"
+    path.write_text("index\timage\tquestion\tanswer\n")
+    service, _ = make_service(tmp_path / "cache")
+    with pytest.raises(DatasetError, match=f"dataset Mine from {path}: .* no rows"):
+        await ready(service, request("Mine", path=str(path)))
 
 
 async def test_a_missing_path_is_named(tmp_path):

@@ -125,6 +125,8 @@ def test_a_cell_that_is_no_base64_is_that_pictures_trouble_alone(tmp_path):
     [
         (b"", "not a tab-separated table"),
         (b"index\timage\n", "no rows"),
+        (b"index,image,A\n1,2,3\n", "not tab-separated: its only column is 'index,image,A'"),
+        (b"index;image;A\n", "not tab-separated"),
         (b"index\timage\n1\t2\n1\t2\t3\t4\n", "not a tab-separated table"),
         (b"index\timage\n1\t2\t3\n", "more fields than its header"),
         (b"index\timage\n1\t\xff\xfe\n", "not UTF-8"),
