@@ -1,11 +1,13 @@
 """The sealed child that prepares a dataset: `dataset/preparing.py` runs it as `python -m`.
 
 Imports first, then the seal, then the input: what a TSV makes upstream do happens behind shut doors.
-Its lines: `{"progress": [stage, done, total]}`, and at the end `{"prepared": {...}}` or `{"error": {...}}`.
+Its lines: `{"progress": [stage, done, total]}`, and at the end `{"prepared": {...}}`, `{"error": {...}}`
+or `{"full": true}`.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -21,6 +23,7 @@ from assay.vlmevalkit import shim
 
 _EVERY_SECONDS = 0.2
 """How often progress is told at most."""
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class _Teller:
@@ -37,6 +40,22 @@ class _Teller:
             return
         self._last = (stage, now)
         self._outlet.send({"progress": [stage, done, total]})
+
+
+def _said(error: AssayError | OSError) -> dict[str, Any]:
+    """What the launcher is told of it.
+
+    Raises:
+        OSError: it is neither about the file nor about room.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return {"full": True}
+        cause = cause.__cause__
+    if isinstance(error, OSError):
+        raise error
+    return {"error": {"message": error.message, "cure": error.cure}}
 
 
 def main() -> None:
@@ -62,8 +81,8 @@ def main() -> None:
     )
     try:
         prepared = prepare.prepare(job, _Teller(outlet))
-    except AssayError as error:
-        outlet.send({"error": {"message": error.message, "cure": error.cure}})
+    except (AssayError, OSError) as error:
+        outlet.send(_said(error))
         sys.exit(0)
     outlet.send({"prepared": asdict(prepared)})
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from assay.dataset.sources.digests import Digests
 from assay.dataset.sources.fetch import RawSource
+from assay.dataset.sources.limits import CACHE_FULL
 from assay.domain import prepared as fmt
 from assay.domain.catalog import Family
 from assay.domain.errors import DatasetError, SealError, StoreFullError
@@ -88,7 +89,7 @@ class Preparer:
         """
         size = order.source.size
         folder = await asyncio.to_thread(self._folder, order)
-        lines = _Lines(order.name, tell)
+        lines = _Lines(order.name, tell, self._work)
         job = SealedJob(
             module=CHILD,
             workdir=folder,
@@ -123,7 +124,7 @@ class Preparer:
             raise StoreFullError(
                 f"cannot prepare dataset {order.name}: that takes up to {2 * size} bytes for a while,"
                 f" and {free} are free in {self._work}",
-                cure="make room, or set $ASSAY_CACHE to a larger file system",
+                cure=CACHE_FULL,
             )
         return folder
 
@@ -144,8 +145,9 @@ def _input(order: Order) -> bytes:
 class _Lines:
     """Reads what the child says."""
 
-    def __init__(self, name: str, tell: Tell) -> None:
+    def __init__(self, name: str, tell: Tell, work: Path) -> None:
         self._name = name
+        self._work = work
         self._tell = tell
         self._prepared: Mapping[str, Any] | None = None
         self.damaged = SealError(
@@ -159,6 +161,7 @@ class _Lines:
         Raises:
             DatasetError: it says that the file is not usable.
             SealError: it makes no sense.
+            StoreFullError: it says that there is no room left.
         """
         match line:
             case {"progress": ["pictures", int(done), int(total)]}:
@@ -167,6 +170,11 @@ class _Lines:
                 pass
             case {"error": {"message": str(message), "cure": (str() | None) as cure}}:
                 raise DatasetError(message, cure=cure)
+            case {"full": True}:
+                raise StoreFullError(
+                    f"cannot prepare dataset {self._name}: no space left in {self._work}",
+                    cure=CACHE_FULL,
+                )
             case {"prepared": dict(told)}:
                 self._prepared = told
             case _:
