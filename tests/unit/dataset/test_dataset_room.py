@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -30,11 +32,11 @@ def small_disk(tmp_path):
 
 def fill(place):
     with (
+        Path("/dev/zero").open("rb") as zeros,
         (place / "others").open("ab", buffering=0) as stream,
         pytest.raises(OSError, match="No space left"),
     ):
-        while True:
-            stream.write(bytes(4096))
+        shutil.copyfileobj(zeros, stream, 4096)
 
 
 async def test_room_that_others_take_meanwhile_is_missed_in_words(tmp_path, small_disk):
