@@ -191,14 +191,14 @@ def test_a_folder_of_vlmevalkits_own_files_is_refused_by_name(in_mode, tmp_path)
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "m_d.xlsx").touch()
     done = in_mode("eval").assay("score", tmp_path / "theirs")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "m_d.xlsx is a file of VLMEvalKit's" in done.stderr
 
 
 def test_another_limit_is_refused_by_name(inferred, in_mode, desk):
     user = desk(count=COUNT, eval_config={"mode": "eval", "limit": 5})
     done = user.run(inferred)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "limit differs" in done.stderr
 
 

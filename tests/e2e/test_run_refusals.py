@@ -47,7 +47,7 @@ def test_a_folder_that_cannot_be_made_is_named(desk):
 def test_nothing_to_resume_is_said(desk, tmp_path):
     user = desk()
     done = user.assay("run", user.file, "--resume")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no unfinished run of this file" in done.stderr
     assert "no run in it" in user.run(tmp_path / "run", "--resume").stderr
 
@@ -59,7 +59,7 @@ def test_a_resume_with_another_spec_names_the_field(desk, tmp_path):
     document["eval_config"]["model"][0]["temperature"] = 0.7
     user.file.write_text(json.dumps(document))
     done = user.run(tmp_path / "run", "--resume")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "models.stub.decoding.temperature differs" in done.stderr
 
 

@@ -14,15 +14,25 @@ import typer
 from assay.cli.datasets_bundle import export, import_
 from assay.cli.datasets_fetch import fetch
 from assay.cli.datasets_keep import list_here, remove, verify
+from assay.cli.errors import DONE_CODES
 from assay.domain import catalog
 from assay.domain.catalog import Entry
 
 app = typer.Typer(
     name="datasets",
     help="The datasets VLMEvalKit knows, and what is kept of them here.",
+    epilog=DONE_CODES,
     no_args_is_help=True,
 )
 
+_FETCH_CODES = (
+    "Exit codes: 0 done; 2 refused, nothing was started; 130 stopped on request (Ctrl-C), can go on; "
+    "1 anything else."
+)
+_VERIFY_CODES = (
+    "Exit codes: 0 done, nothing is damaged; 2 refused, nothing was started; 1 something is damaged, or "
+    "anything else."
+)
 _COLUMNS = ("name", "state", "family", "judge", "source", "reason")
 
 
@@ -49,7 +59,7 @@ def datasets() -> None:
     """The datasets VLMEvalKit knows, and what is kept of them here."""
 
 
-@app.command("list")
+@app.command("list", epilog=DONE_CODES)
 def list_datasets(
     *,
     as_json: Annotated[
@@ -79,11 +89,11 @@ def list_datasets(
             typer.echo("\t".join(cells))
 
 
-app.command("fetch")(fetch)
-app.command("verify")(verify)
-app.command("rm")(remove)
-app.command("export")(export)
-app.command("import")(import_)
+app.command("fetch", epilog=_FETCH_CODES)(fetch)
+app.command("verify", epilog=_VERIFY_CODES)(verify)
+app.command("rm", epilog=DONE_CODES)(remove)
+app.command("export", epilog=DONE_CODES)(export)
+app.command("import", epilog=DONE_CODES)(import_)
 
 
 def listed() -> list[Listed]:

@@ -7,13 +7,19 @@ from contextlib import contextmanager
 
 import typer
 
-from assay.domain.errors import AssayError, ConfigError
+from assay.domain.errors import AssayError, ConfigError, ConflictError, NotFoundError
 from assay.process.contract import ExitCode
+
+DONE_CODES = "Exit codes: 0 done; 2 refused, nothing was started; 1 anything else."
+"""What the help of a command says that runs nothing."""
 
 
 @contextmanager
 def told() -> Iterator[None]:
     """Prints errors of ours and exits: 2 for what the user wrote, 1 otherwise.
+
+    What is named and not there, or is another's, is the user's too: whatever a run meets once it has
+    started is no error but its outcome.
 
     Raises:
         typer.Exit: with the exit code.
@@ -23,6 +29,9 @@ def told() -> Iterator[None]:
     except ConfigError as error:
         for problem in error.problems:
             say(problem)
+        raise typer.Exit(ExitCode.BAD_CONFIG) from None
+    except (NotFoundError, ConflictError) as error:
+        say(error)
         raise typer.Exit(ExitCode.BAD_CONFIG) from None
     except AssayError as error:
         say(error)

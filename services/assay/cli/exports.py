@@ -43,7 +43,7 @@ class Exports:
         """All samples.
 
         Raises:
-            CorruptError, NotFoundError: a sample table cannot be read.
+            CorruptError: a sample table cannot be read.
         """
         return samples_csv(self._run_dir, self._report)
 
@@ -51,7 +51,7 @@ class Exports:
         """Logs the run, and returns the ids MLflow gave it.
 
         Raises:
-            NotFoundError, UnavailableError: MLflow is not installed, or did not take it.
+            PermanentError, UnavailableError: MLflow is not installed, or did not take it.
         """
         return log_to_mlflow(self._run_dir, self._report)
 

@@ -6,6 +6,7 @@ import typer
 
 from assay.cli.compare import compare
 from assay.cli.datasets import app as datasets
+from assay.cli.errors import DONE_CODES
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
@@ -13,12 +14,13 @@ from assay.cli.score import score
 from assay.cli.version import version
 
 EXIT_CODES = (
-    "Exit codes: 0 complete; 3 a task's coverage is below coverage_threshold; 2 bad config or usage; "
-    "130 stopped on request (Ctrl-C, SIGTERM), can go on; 1 anything else."
+    "Exit codes: 0 complete; 3 a task's coverage is below coverage_threshold; 2 refused, nothing was "
+    "started; 130 stopped on request (Ctrl-C, SIGTERM), can go on; 1 anything else."
 )
 
 REPORT_CODES = (
-    "Exit codes: 0 done; 5 a --threshold is missed; 2 bad usage; 1 anything else."
+    "Exit codes: 0 done; 5 a --threshold is missed; 2 refused, nothing was written; "
+    "1 anything else."
 )
 
 app = typer.Typer(
@@ -35,7 +37,7 @@ app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
 app.command(epilog=EXIT_CODES)(score)
 app.command(epilog=REPORT_CODES)(report)
-app.command()(compare)
+app.command(epilog=DONE_CODES)(compare)
 app.add_typer(datasets)
 app.command()(version)
 

@@ -43,7 +43,7 @@ class Side:
         """The samples of one of its tasks; None: it has none.
 
         Raises:
-            CorruptError, NotFoundError: as `read_samples`.
+            CorruptError: as `read_samples`.
         """
         name = self.tasks[dataset]["samples"]
         return read_samples(self.run_dir, name) if name else None
@@ -59,7 +59,7 @@ def comparison(pairs: Sequence[tuple[Side, Side]]) -> Json:
     """What differs between A and B, for every pair of models.
 
     Raises:
-        CorruptError, NotFoundError: a sample table cannot be read.
+        CorruptError: a sample table cannot be read.
     """
     return {
         "schema": SCHEMA,

@@ -59,8 +59,8 @@ def render_html(
         picture_bytes: the most they may take; 0: none, None: all of them.
 
     Raises:
-        NotFoundError: the folder has no report, or lacks a table its report names.
-        CorruptError: one of both cannot be read.
+        NotFoundError: the folder has no report.
+        CorruptError: it, or a table it names, cannot be read.
     """
     path = run_dir / "report.json"
     try:

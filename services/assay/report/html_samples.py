@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from assay.domain.errors import CorruptError, NotFoundError
+from assay.domain.errors import CorruptError
 from assay.domain.prompt import PicturePart
 from assay.domain.sample import SampleState
 
@@ -121,8 +121,7 @@ def read_samples(run_dir: Path, name: str) -> SampleTable:
     """The sample table `name`, a path within the run's folder.
 
     Raises:
-        CorruptError: it is no sample table, or outside the folder.
-        NotFoundError: it is gone.
+        CorruptError: it is no sample table, outside the folder, or gone.
     """
     import pyarrow as pa  # noqa: PLC0415 - slow, and only pages need it
     import pyarrow.parquet as pq  # noqa: PLC0415
@@ -135,7 +134,7 @@ def read_samples(run_dir: Path, name: str) -> SampleTable:
         rows = zip(columns["state"], columns["score"], strict=True)
         verdicts = "".join(_verdict(state, score) for state, score in rows)
     except FileNotFoundError as error:
-        raise NotFoundError(
+        raise CorruptError(
             f"cannot read {path}: it is not there",
             cure="`assay run FILE --resume` writes the tables of a run again",
         ) from error

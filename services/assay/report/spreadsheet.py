@@ -60,7 +60,7 @@ def samples_csv(run_dir: Path, report: Report) -> bytes:
     """One line per sample of every task.
 
     Raises:
-        CorruptError, NotFoundError: a sample table cannot be read.
+        CorruptError: a sample table cannot be read.
     """
     return _csv(("model", "dataset", *_SAMPLES), _sample_lines(run_dir, report))
 

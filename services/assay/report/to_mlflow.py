@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.domain.errors import NotFoundError, UnavailableError
+from assay.domain.errors import PermanentError, UnavailableError
 from assay.report.html_view import flat
 
 Report = Mapping[str, Any]
@@ -25,13 +25,13 @@ def log_to_mlflow(run_dir: Path, report: Report) -> list[str]:
     """Logs every model of a run; returns the ids of the MLflow runs.
 
     Raises:
-        NotFoundError: MLflow is not installed.
+        PermanentError: MLflow is not installed.
         UnavailableError: MLflow could not take it.
     """
     try:
         mlflow: Any = importlib.import_module("mlflow")
     except ImportError as error:
-        raise NotFoundError(
+        raise PermanentError(
             f"cannot log to MLflow: {error}",
             cure="install it beside assay (pip install mlflow-skinny), and set MLFLOW_TRACKING_URI",
         ) from error

@@ -26,6 +26,18 @@ def test_help_lists_the_commands_and_the_exit_codes():
         assert word in shown
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["run"], ["retry"], ["score"], ["report"], ["compare"], ["datasets"]),
+        *(["datasets", name] for name in ("list", "fetch", "verify", "rm")),
+        *(["datasets", name] for name in ("export", "import")),
+    ],
+)
+def test_help_of_every_command_says_its_exit_codes(command):
+    assert "Exit codes: 0 " in invoke(*command, "--help").output
+
+
 def test_the_command_line_is_there_without_its_script():
     command = [sys.executable, "-m", "assay.cli.main", "version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -51,10 +63,11 @@ def test_every_refused_key_is_an_error_with_a_cure(tmp_path):
     assert any(line.startswith("cure: ") for line in lines)
 
 
-@pytest.mark.parametrize("command", ["report", "retry", "score"])
+@pytest.mark.parametrize("command", ["report", "retry", "score", "compare"])
 def test_a_folder_without_a_run_is_said(tmp_path, command):
-    done = invoke(command, tmp_path)
-    assert done.exit_code == 1
+    second = [tmp_path] if command == "compare" else []
+    done = invoke(command, tmp_path, *second)
+    assert done.exit_code == 2
     assert done.stderr.startswith("error: cannot ")
     assert "cure: " in done.stderr
 

@@ -198,5 +198,5 @@ def test_runs_without_a_model_in_common_ask_for_names(tmp_path):
 
 def test_a_folder_without_a_report_is_named(runs, tmp_path):
     done = invoke(runs[0], tmp_path / "missing")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "missing/report.json" in done.stderr

@@ -202,7 +202,7 @@ def test_a_folder_without_report_is_no_run_that_ended(tmp_path):
 
 def test_a_table_that_is_gone_or_broken_is_named(folder, tmp_path):
     (tmp_path / "report.json").write_bytes((folder / "report.json").read_bytes())
-    with pytest.raises(NotFoundError, match=r"MMStar\.parquet"):
+    with pytest.raises(CorruptError, match=r"MMStar\.parquet"):
         render_html(tmp_path)
     (tmp_path / "samples/My_Model").mkdir(parents=True)
     (tmp_path / "samples/My_Model/MMStar.parquet").write_bytes(b"PAR1 not")
