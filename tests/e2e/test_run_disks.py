@@ -58,6 +58,7 @@ def test_a_score_that_finds_no_room_ends_the_run_in_words(desk, stub, small_disk
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "No space left on device" in err
+    assert "exit code 1\n" not in err
     assert "--resume" in err
     grow("20m")
     stub.asked.clear()

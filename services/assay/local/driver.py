@@ -39,7 +39,7 @@ from assay.domain.snapshot import RunSnapshot
 from assay.local.calls import Calls
 from assay.local.launch import Launch
 from assay.local.listener import Listener
-from assay.local.notices import news
+from assay.local.notices import Deaths, Troubles, news
 from assay.local.part import Part
 from assay.local.world import World
 
@@ -66,6 +66,8 @@ class Driver:
         self._ending = False
         self.world = World(run, launch, self._changed.set, self._died, retry=retry)
         self._calls = Calls(self._changed.set, self._cannot_go_on)
+        self._troubles = Troubles()
+        self._deaths = Deaths()
         self._models = {model.key: model for model in run.models}
         self._datasets = {dataset.name: dataset for dataset in run.datasets}
 
@@ -224,13 +226,15 @@ class Driver:
         if not self.world.looked(snapshot):
             return
         self._listener.looked(snapshot)
-        for sentence in news(self._run, before, snapshot):
+        told = news(self._run, before, snapshot)
+        for sentence in (*self._troubles.news(snapshot), *told):
             self._listener.noticed(sentence)
 
     def _died(self, role: str, death: Death) -> None:
         if self._ending or self.world.drain or death.ending is Ending.DONE:
             return
-        self._listener.noticed(f"{role} ended: {death.message}")
+        for sentence in self._deaths.news(role, death):
+            self._listener.noticed(sentence)
 
     def _cannot_go_on(self, error: AssayError) -> None:
         self.world.fatal = self.world.fatal or error

@@ -1,18 +1,18 @@
-"""What a person should be told when a run's snapshot changes; pure, so that nothing is said twice."""
+"""What a person should be told when a run's snapshot changes, so that nothing is said twice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from assay.domain.observed import Death
 from assay.domain.report import RunState
 from assay.domain.run import Run
 from assay.domain.snapshot import QueueSnapshot, RunSnapshot
-from assay.domain.task import TaskState
+from assay.domain.task import TaskCounts, TaskState
 
 
 def news(run: Run, before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str]:
     """One sentence for each thing that has just become so."""
-    yield from _of_trouble(before, now)
     queues = {queue.queue: queue for queue in before.queues} if before else {}
     for queue in now.queues:
         yield from _of_endpoint(run, queues.get(queue.queue), queue)
@@ -23,15 +23,50 @@ def news(run: Run, before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str
             yield f"{task.id} failed: {task.message or 'see its log'}"
 
 
-def _of_trouble(before: RunSnapshot | None, now: RunSnapshot) -> Iterator[str]:
-    """What keeps a running run from keeping answers, and the end of it."""
-    if now.state is not RunState.RUNNING:
-        return
-    said = before.message if before and before.state is RunState.RUNNING else ""
-    if now.message and now.message != said:
-        yield f"{now.message}; waiting for it, answers are kept meanwhile"
-    elif said and not now.message:
-        yield "answers can be kept again"
+class Troubles:
+    """What keeps a running run from keeping answers: said once, until one is kept again."""
+
+    def __init__(self) -> None:
+        self._said: tuple[str, ...] = ()
+        self._kept = 0
+
+    def news(self, now: RunSnapshot) -> Iterator[str]:
+        """One sentence where trouble has begun, changed its kind, or ended."""
+        if now.state is not RunState.RUNNING:
+            return
+        kept = sum(_kept(task.counts) for task in now.tasks)
+        if now.message:
+            kind = _kind(now.message)
+            if kind != self._said:
+                self._said, self._kept = kind, kept
+                yield f"{now.message}; waiting for it, answers are kept meanwhile"
+        elif self._said and kept > self._kept:
+            # A new aggregator has no trouble yet: only an answer shows that it is over.
+            yield "answers can be kept again"
+            self._said = ()
+
+
+class Deaths:
+    """Parts that ended: of a crash loop the first death is told; that it is given up, the run says."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, int]] = {}
+
+    def news(self, role: str, death: Death) -> Iterator[str]:
+        """One sentence, unless the last of this role said the same and nothing came of it since."""
+        words = death.message, death.progress
+        if self._last.get(role) != words:
+            self._last[role] = words
+            yield f"{role} ended: {death.message}"
+
+
+def _kind(message: str) -> tuple[str, ...]:
+    """A message without its places: a full disk is one trouble, whatever cannot be written there."""
+    return tuple(word for word in message.split() if "/" not in word)
+
+
+def _kept(counts: TaskCounts) -> int:
+    return counts.predicted + counts.scored + counts.unscored
 
 
 def _of_endpoint(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,6 +28,9 @@ _ENDINGS: dict[int, Ending] = {
     ExitCode.HELD: Ending.HELD,
     ExitCode.RETRY: Ending.MUST_GO,
 }
+
+_ROOM_FOR_WORDS = 64 * 1024
+"""Free bytes below which a log may have lost its end."""
 
 MakeConfig = Callable[[int | None], ProcessConfig]
 """Builds the config of one incarnation, given the descriptor to announce readiness on."""
@@ -118,7 +122,9 @@ class Part:
         self._process = None
         self._presence = Presence.ABSENT
         if message == "" and code != ExitCode.OK:
-            message = last_words(self._journal, offset) or _manner(code)
+            message = last_words(self._journal, offset) or _manner(code) + _unsaid(
+                self._journal
+            )
         death = Death(
             at=now,
             lived=now - started,
@@ -191,6 +197,17 @@ def _manner(code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
+
+
+def _unsaid(journal: Path) -> str:
+    """Why a process may have had no last words: they found no room."""
+    try:
+        free = shutil.disk_usage(journal.parent).free
+    except OSError:
+        return ""
+    if free >= _ROOM_FOR_WORDS:
+        return ""
+    return f", its reason unwritten: no room is left on the file system of {journal} (make room)"
 
 
 def document_of(config: ProcessConfig) -> bytes:

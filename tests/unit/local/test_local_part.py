@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from assay.domain.observed import Ending, Presence
-from assay.local.part import Part, document_of
+from assay.local.part import Part, _unsaid, document_of
 from assay.process.contract import ProcessConfig
 
 PROLOGUE = """
@@ -68,6 +68,12 @@ async def test_last_words_come_from_the_journal_of_this_life(part_of):
     part = part_of("raise RuntimeError('the moon is full')")
     await part.gone()
     assert part.view.deaths[0].message == "RuntimeError: the moon is full"
+
+
+def test_a_silent_death_is_explained_where_its_log_found_no_room(tmp_path):
+    assert _unsaid(tmp_path / "acted.log") == ""
+    # A file system that never has room.
+    assert "no room is left" in _unsaid(Path("/proc/acted.log"))
 
 
 async def test_a_service_is_ready_when_it_says_so(part_of):

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from assay.domain.errors import AssayError, ConflictError, UnavailableError
+from assay.domain.observed import Death, Ending
 from assay.domain.report import RunState
 from assay.local.calls import Calls
 from assay.local.journal import last_words
 from assay.local.loopback import free_address
-from assay.local.notices import news
+from assay.local.notices import Deaths, Troubles, news
 from support.decisions import queue, run_of, snapshot, task
 
 RUN = run_of(endpoint_patience=30.0)
@@ -51,14 +52,40 @@ def test_a_dead_endpoint_is_said_once_and_so_is_its_return():
 
 
 def test_a_full_disk_is_said_once_and_so_is_its_end():
-    fine = snapshot(task("INFERRING"))
-    full = replace(fine, message="no space left on /runs (make room)")
-    (said,) = news(RUN, fine, full)
-    assert said.startswith("no space left on /runs (make room); waiting")
-    assert list(news(RUN, full, full)) == []
-    assert list(news(RUN, full, fine)) == ["answers can be kept again"]
-    ended = replace(full, state=RunState.FAILED)
-    assert list(news(RUN, fine, ended)) == []
+    fine = snapshot(task("INFERRING", predicted=3))
+    full = replace(fine, message="cannot write /runs/a: no space (make room)")
+    troubles = Troubles()
+    (said,) = troubles.news(full)
+    assert said.startswith("cannot write /runs/a: no space (make room); waiting")
+    again = snapshot(task("INFERRING", predicted=4))
+    elsewhere = replace(full, message="cannot write /runs/b: no space (make room)")
+    # A new aggregator knows of no trouble before it has tried.
+    for same in (full, elsewhere, fine, full):
+        assert list(troubles.news(same)) == []
+    assert list(troubles.news(again)) == ["answers can be kept again"]
+    assert list(troubles.news(again)) == []
+    assert list(Troubles().news(replace(full, state=RunState.FAILED))) == []
+
+
+def test_trouble_of_another_kind_is_said_too():
+    full = replace(snapshot(), message="cannot write /runs/a: no space")
+    troubles = Troubles()
+    assert len(list(troubles.news(full))) == 1
+    assert (
+        len(list(troubles.news(replace(full, message="cannot write /a: stale")))) == 1
+    )
+
+
+def test_a_part_that_goes_on_dying_in_the_same_way_is_said_once():
+    deaths = Deaths()
+    death = Death(
+        at=1.0, lived=0.1, ending=Ending.CRASHED, progress=3, message="exit code 1"
+    )
+    assert list(deaths.news("infer-m", death)) == ["infer-m ended: exit code 1"]
+    assert list(deaths.news("infer-m", replace(death, at=2.0))) == []
+    other = replace(death, message="no room")
+    assert list(deaths.news("infer-m", other)) == ["infer-m ended: no room"]
+    assert list(deaths.news("infer-m", replace(other, progress=4))) != []
 
 
 def test_a_task_that_failed_is_said_once():
