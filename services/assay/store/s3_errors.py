@@ -26,6 +26,7 @@ _FULL = {
     "XMinioAdminBucketQuotaExceeded": "raise the quota of the bucket, then go on",
     "QuotaExceeded": "raise the quota of the bucket, then go on",
 }
+_NO_SPACE = "no space left on device"
 _WRONG_KEYS = "put the access key and the secret key of the object store right"
 _DENIED = {
     "BucketAlreadyExists": "name another bucket: somebody else has this one",
@@ -88,6 +89,9 @@ def _of_answer(error: S3Error, text: str) -> Exception:
         return PastEndError(text)
     if code == "NoSuchBucket":
         return StoreFullError(text, cure="create the bucket, or name another")
+    if _NO_SPACE in (error.message or ""):
+        # A disk that fills up in the middle of a write is an internal error to MinIO.
+        code = "XMinioStorageFull"
     if cure := _FULL.get(code) or _DENIED.get(code):
         return StoreFullError(text, cure=cure)
     status = error.response.status if error.response is not None else 0
