@@ -57,7 +57,8 @@ class Strict:
         self.ask("POST", DEFINITIONS, definition)
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            facts = self.ask("GET", path, None)["status"].get("conditions", [])
+            status = self.ask("GET", path, None).get("status") or {}
+            facts = status.get("conditions") or []  # `null` until it was looked at
             if any(f["type"] == "Established" and f["status"] == "True" for f in facts):
                 return
             time.sleep(0.1)
