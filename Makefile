@@ -55,7 +55,7 @@ cluster-up: init ## start a real Kubernetes on this machine, in a network of its
 	@$(CLUSTER) up
 
 test-cluster: images cluster-up ## run the tests that need one; with KUBECONFIG, on that cluster
-	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),worker control scorer))
+	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),worker control scorer digits))
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode enter $(BIN)/pytest tests/cluster $(TESTS)
 
 cluster-down: $(VENV)/.ready ## take it away
@@ -106,6 +106,7 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requireme
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/peer.in -o requirements/peer.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/worker.in -o requirements/worker.txt
+	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/digits.in -o requirements/digits.txt
 	@$(COMPILE) --no-deps requirements/vlmeval.in -o requirements/vlmeval.txt
 
 $(UV):

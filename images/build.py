@@ -38,6 +38,7 @@ _LEFT_OUT = (
 )
 _RECIPE = hashlib.sha256(repr((_PACKAGES, _LEFT_OUT)).encode()).hexdigest()[:12]
 LOCAL_BASE = f"localhost/assay-base:bookworm-{_RECIPE}"
+_EXAMPLE = Path("examples/digits")
 _WHEEL_SECONDS = 1200
 _BOOTSTRAP_SECONDS = 900
 
@@ -51,12 +52,20 @@ class Image(NamedTuple):
     wheels: str
 
 
-LOCKS = {"worker": ("worker",), "control": ("runtime", "vlmeval")}
+LOCKS = {
+    "worker": ("worker",),
+    "control": ("runtime", "vlmeval"),
+    "digits": ("digits",),
+}
+_WITHOUT_US = {"digits"}
+"""Only an engine stands there."""
+
 IMAGES = (
     Image("worker", "Dockerfile.infer", "worker", "worker"),
     Image("judge", "Dockerfile.judge", "worker", "worker"),
     Image("control", "Dockerfile.control", "control", "control"),
     Image("scorer", "Dockerfile.control", "scorer", "control"),
+    Image("digits", "examples/digits/Dockerfile", "digits", "digits"),
 )
 
 
@@ -78,13 +87,14 @@ def context(folder: Path, images: Sequence[Image]) -> None:
     """Lays out what the Dockerfiles copy."""
     (folder / "images").mkdir()
     shutil.copy2(ROOT / "images" / "warm_up.py", folder / "images")
-    own = folder / "own"
-    _pip("--no-index", str(ROOT), "-w", str(own))
+    (folder / _EXAMPLE).mkdir(parents=True)
+    for source in sorted((ROOT / _EXAMPLE).glob("*.py")):
+        shutil.copy2(source, folder / _EXAMPLE)
     for wheels in {image.wheels for image in images}:
         target = folder / "wheels" / wheels
-        target.mkdir(parents=True)
-        for source in (*wheelhouse(LOCKS[wheels]).iterdir(), *own.iterdir()):
-            shutil.copy2(source, target)
+        shutil.copytree(wheelhouse(LOCKS[wheels]), target)
+        if wheels not in _WITHOUT_US:
+            _pip("--no-index", str(ROOT), "-w", str(target))
 
 
 def local_base(engine: Engine) -> str:

@@ -1,4 +1,4 @@
-"""Serves the digit classifier as an OpenAI-compatible chat endpoint, pictures and all.
+"""Serves the digit classifiers as an OpenAI-compatible chat endpoint, pictures and all.
 
 `demo.py` starts it on a free port; by hand: `python examples/digits/serve.py` and then
 `assay run examples/digits/eval.yaml`. It prints `serving http://HOST:PORT/v1` once it answers.
@@ -16,36 +16,38 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from aiohttp import web
-from classifier import Classifier
+from classifier import Classifier, learned
 from PIL import Image
 
-MODEL = "digits-svm"
 _HOST = "127.0.0.1"
 _PORT = 8765
 _BODY_BYTES = 16 * 1024 * 1024
 _PICTURE_PIXELS = 50_000_000
-_CLASSIFIER = web.AppKey("classifier", Classifier)
+_MODELS = web.AppKey("models", Mapping[str, Classifier])
 
 
 class RefusedError(Exception):
     """A request that is not one this model can answer; the caller gets 400 and the text."""
 
 
-def application(classifier: Classifier) -> web.Application:
-    """The endpoint, around a classifier that has learned already."""
+def application(models: Mapping[str, Classifier]) -> web.Application:
+    """The endpoint, around classifiers that have learned already."""
     app = web.Application(client_max_size=_BODY_BYTES)
-    app[_CLASSIFIER] = classifier
+    app[_MODELS] = models
     app.router.add_get("/v1/models", _models)
     app.router.add_post("/v1/chat/completions", _chat)
     return app
 
 
-async def _models(_: web.Request) -> web.Response:
-    model = {"id": MODEL, "object": "model", "owned_by": "assay"}
-    return web.json_response({"object": "list", "data": [model]})
+async def _models(request: web.Request) -> web.Response:
+    served = [
+        {"id": name, "object": "model", "owned_by": "assay"}
+        for name in request.app[_MODELS]
+    ]
+    return web.json_response({"object": "list", "data": served})
 
 
 async def _chat(request: web.Request) -> web.Response:
@@ -54,10 +56,12 @@ async def _chat(request: web.Request) -> web.Response:
         text, picture = _question(body)
     except RefusedError as error:
         return _error(400, "invalid_request_error", str(error))
-    if body.get("model") != MODEL:
-        return _error(404, "not_found_error", f"no model {body.get('model')!r} here")
-    answer = await asyncio.to_thread(request.app[_CLASSIFIER].answer, text, picture)
-    return web.json_response(_completion(text, answer))
+    name = str(body.get("model"))
+    model = request.app[_MODELS].get(name)
+    if model is None:
+        return _error(404, "not_found_error", f"no model {name!r} here")
+    answer = await asyncio.to_thread(model.answer, text, picture)
+    return web.json_response(_completion(name, text, answer))
 
 
 def _object(raw: str) -> dict[str, object]:
@@ -122,13 +126,13 @@ def _picture(value: object) -> Image.Image:
     return picture
 
 
-def _completion(text: str, answer: str) -> dict[str, object]:
+def _completion(model: str, text: str, answer: str) -> dict[str, object]:
     asked, said = len(text.split()), len(answer.split())
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": MODEL,
+        "model": model,
         "choices": [
             {
                 "index": 0,
@@ -151,12 +155,13 @@ def _error(status: int, kind: str, message: str) -> web.Response:
 
 
 async def _serve(host: str, port: int) -> int:
-    classifier = await asyncio.to_thread(Classifier)
-    print(f"{MODEL}: {classifier.accuracy:.1%} of the held-out digits", flush=True)
+    models = await asyncio.to_thread(learned)
+    for name, model in models.items():
+        print(f"{name}: {model.accuracy:.1%} of the held-out digits", flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(application(classifier), access_log=None)
+    runner = web.AppRunner(application(models), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from PIL import Image
 
@@ -25,23 +26,28 @@ def module(name: str) -> ModuleType:
 
 
 @cache
-def classifier() -> object:
-    """Trained once: it takes a second."""
-    return module("classifier").Classifier()
+def models() -> dict[str, Any]:
+    """Trained once: it takes seconds."""
+    found: dict[str, Any] = module("classifier").learned()
+    return found
+
+
+def picture(row: dict[str, str]) -> Image.Image:
+    """A row's picture."""
+    return Image.open(io.BytesIO(base64.b64decode(row["image"])))
 
 
 def jpeg_url(row: dict[str, str]) -> str:
     """A row's picture as a client sends it."""
     buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(base64.b64decode(row["image"])))
-    picture.convert("RGB").save(buffer, "JPEG")
+    picture(row).convert("RGB").save(buffer, "JPEG")
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def request(text: str, url: str) -> dict[str, object]:
     """A chat request with one picture."""
-    picture = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
-    content = [picture, {"type": "text", "text": text}]
+    shown = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
+    content = [shown, {"type": "text", "text": text}]
     return {
         "model": "digits-svm",
         "messages": [{"role": "user", "content": content}],

@@ -56,7 +56,7 @@ def test_the_runtime_lock_meets_what_pyproject_and_scoring_ask_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["build", "example", "dev", "peer", "vlmeval", "worker"]
+    "lock", ["build", "digits", "example", "dev", "peer", "vlmeval", "worker"]
 )
 def test_every_other_lock_meets_what_its_input_asks_for(lock: str) -> None:
     assert missing(asked(LOCKS / f"{lock}.in"), pins(lock)) == [], "run `make lock`"

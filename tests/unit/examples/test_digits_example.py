@@ -23,7 +23,7 @@ def rows() -> list[dict[str, str]]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient]:
-    server = TestServer(serve.application(digits_example.classifier()))
+    server = TestServer(serve.application(digits_example.models()))
     async with TestClient(server) as client:
         yield client
 
@@ -53,7 +53,7 @@ def test_the_held_out_digits_are_none_of_those_it_learns_from() -> None:
 
 
 def test_the_classifier_names_97_of_100_held_out_digits() -> None:
-    assert digits_example.classifier().accuracy >= 0.97
+    assert digits_example.models()["digits-svm"].accuracy >= 0.97
 
 
 async def test_the_endpoint_answers_questions_with_the_letter_it_reads(
@@ -110,6 +110,25 @@ async def test_a_picture_it_cannot_read_is_answered_400_and_nothing_is_fetched(
     assert (reply.status, "image_url" in await reply.text()) == (400, True)
 
 
-async def test_the_endpoint_lists_its_one_model(client: TestClient) -> None:
+async def test_the_endpoint_lists_both_its_models(client: TestClient) -> None:
     reply = await (await client.get("/v1/models")).json()
-    assert [model["id"] for model in reply["data"]] == ["digits-svm"]
+    assert [model["id"] for model in reply["data"]] == ["digits-svm", "digits-lda"]
+
+
+async def test_a_model_it_does_not_serve_is_answered_404(
+    client: TestClient, rows: list
+) -> None:
+    body = digits_example.request("Which digit?", digits_example.jpeg_url(rows[0]))
+    reply = await client.post(CHAT, json={**body, "model": "digits"})
+    assert (reply.status, "no model 'digits'" in await reply.text()) == (404, True)
+
+
+def test_the_models_do_not_answer_all_questions_alike(rows: list) -> None:
+    told = {
+        name: [
+            model.answer(digits_example.question(row), digits_example.picture(row))
+            for row in rows
+        ]
+        for name, model in digits_example.models().items()
+    }
+    assert told["digits-svm"] != told["digits-lda"]
