@@ -68,8 +68,9 @@ class WorkDesk:
         until = clock() + min(wait, LONGEST_WAIT_SECONDS)
         while True:
             work, now = self._queue(queue), clock()
-            granted = work.lease(worker, capacity, self._new_id)
             state = self._book.queue_state(queue)
+            room = capacity if state is QueueState.OPEN else 0
+            granted = work.lease(worker, room, self._new_id)
             if granted or state is not QueueState.OPEN or now >= until:
                 break
             change = work.next_change()
@@ -99,6 +100,10 @@ class WorkDesk:
         """
         work, now = self._queue(queue), self._book.means.clock()
         kept = work.extend(worker, held)
+        if self._book.standing.dropped:
+            # What was not asked yet is left; what was is handed in all the same.
+            work.release(worker, [lease.lease_id for lease in held])
+            kept = [False] * len(held)
         seconds = self._book.means.lease_seconds
         answers = [
             LeaseExtension(lease_id=lease.lease_id, held=ok, expires=seconds * ok)
@@ -209,6 +214,10 @@ class ScoreDesk:
         """
         task = self._book.task(task_id)
         opened = task.opened
+        if self._book.standing.dropped:
+            raise PermanentError(
+                f"cannot score {task_id}: the run is {self._book.standing.state.value}"
+            )
         if opened is None or opened.ledger.open_count or task.score is not None:
             raise PermanentError(
                 f"cannot score {task_id}: it is {task.state.value}",
@@ -224,6 +233,11 @@ class ScoreDesk:
         task.scorers += 1
         self._book.changes.note()
         return session
+
+    def dismiss(self) -> None:
+        """Ends every claim: the scorers are to go."""
+        for session in self._sessions.values():
+            session.lost.set()
 
     async def scored(self, session: ScoringSession, outcome: ScoreOutcome) -> str:
         """Keeps a score; returns its digest.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, fields
+from math import isfinite
 
 from assay.aggregator.endpoints import EndpointView
 from assay.aggregator.leases import LeaseBook
@@ -11,16 +13,16 @@ from assay.domain.lease import QueueState
 from assay.domain.report import RunState
 from assay.domain.snapshot import (
     EndpointCondition,
+    HeadlineScore,
     QueueSnapshot,
     TaskSnapshot,
 )
-from assay.domain.task import TaskState
+from assay.domain.task import TaskCounts, TaskState
+from assay.report.headline import figure, headline_metrics, scale_words
 
 
-def run_state(tasks: Iterable[Task], *, finished: bool, failure: str) -> RunState:
-    """RUNNING until the run is finished; then what its tasks have come to."""
-    if not finished:
-        return RunState.RUNNING
+def end_state(tasks: Iterable[Task], *, failure: str) -> RunState:
+    """What the tasks of a run that is finished have come to."""
     states = {task.state for task in tasks}
     if failure or TaskState.FAILED in states or not all(s.ended for s in states):
         return RunState.FAILED
@@ -38,6 +40,34 @@ def task_snapshot(task: Task, queue: LeaseBook) -> TaskSnapshot:
         unscored_by_reason=task.unscored_by_reason(),
         committed=task.opened.committed if task.opened else 0,
         message=task.failure or task.withheld,
+        score=_headline(task),
+    )
+
+
+def total_counts(tasks: Iterable[Task]) -> TaskCounts:
+    """Samples of all tasks by what has become of them."""
+    counts = [task.counts(0) for task in tasks]
+    names = [field.name for field in fields(TaskCounts)]
+    return TaskCounts(**{n: sum(getattr(each, n) for each in counts) for n in names})
+
+
+def _headline(task: Task) -> HeadlineScore | None:
+    """The first of the figures that a table shows for it; None: there is none, or it is withheld."""
+    score = task.score
+    if score is None or task.withheld or not task.state.ended:
+        return None
+    first = next(iter(headline_metrics([asdict(m) for m in score.metrics])), None)
+    if first is None or first["value"] is None:
+        return None
+    value, (low, high) = first["value"], first["scale"]
+    shown_high = high if isfinite(high) else None
+    return HeadlineScore(
+        name=first["name"],
+        split="" if first["split"].lower() == "none" else first["split"],
+        value=value,
+        lowest=low,
+        highest=high,
+        text=figure(value, shown_high) + scale_words(low, shown_high),
     )
 
 

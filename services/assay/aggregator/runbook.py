@@ -12,14 +12,15 @@ from dataclasses import replace
 
 import structlog
 
-from assay.aggregator import pins, scores
+from assay.aggregator import pins, scores, standing
 from assay.aggregator.changes import Changes
 from assay.aggregator.committer import Committer, Track
 from assay.aggregator.endpoints import EndpointBoard
 from assay.aggregator.leases import LeaseBook
 from assay.aggregator.ledger import Ledger, Place
 from assay.aggregator.means import Means
-from assay.aggregator.progress import queue_snapshot, run_state, task_snapshot
+from assay.aggregator.progress import queue_snapshot, task_snapshot
+from assay.aggregator.standing import RUNNING, Standing
 from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
 from assay.aggregator.tasks import OpenTask, Task, limited_too_far
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
@@ -47,8 +48,7 @@ class RunBook:
         self.tasks: dict[TaskId, Task] = {}
         self.boards: dict[str, EndpointBoard] = {}
         self.changes = Changes()
-        self.finished = False
-        self.failure = ""
+        self.standing = RUNNING
         self._trouble = ""
         self.stopping = False
         self.lost: asyncio.Future[AssayError] = (
@@ -87,10 +87,12 @@ class RunBook:
             CorruptError: the run's own files cannot be read.
             StoreUnavailableError, StoreFullError: as the store says.
         """
-        self._pinned = await self.means.block(pins.read_spec, self.means)
+        means = self.means
+        self._pinned = await means.block(pins.read_spec, means)
         await self._begin_epoch(retry=False)
         if self._pinned is None:
             return
+        self.standing = await means.block(standing.read, means.store, means.run_id)
         self._add_tasks(self._pinned.run)
         await self._attach_all()
 
@@ -115,10 +117,16 @@ class RunBook:
         for key, queue in self._queues.items():
             queue.nproc = models[key].nproc
 
-    def reopen(self) -> None:
-        """A finished run that is opened again goes on where something is left to do."""
-        self.finished = False
-        self.failure = ""
+    async def stand(self, standing_now: Standing) -> None:
+        """Says how the run stands from now on, once that is durable."""
+        means = self.means
+        if standing_now != self.standing:
+            await means.block(standing.write, means.store, means.run_id, standing_now)
+            self.standing = standing_now
+
+    async def reopen(self) -> None:
+        """A run that has ended goes on where something is left to do."""
+        await self.stand(RUNNING)
         for task in self.tasks.values():
             if task.opened is None:
                 task.failure = ""
@@ -157,7 +165,7 @@ class RunBook:
         tasks = list(self.tasks.values())
         return RunSnapshot(
             run_id=pinned.run_id,
-            state=run_state(tasks, finished=self.finished, failure=self.failure),
+            state=self.standing.state,
             tasks=tuple(task_snapshot(t, self.queue(t.id.model)) for t in tasks),
             queues=tuple(
                 queue_snapshot(
@@ -172,7 +180,9 @@ class RunBook:
             ),
             epoch=self.epoch.number,
             version=self.changes.version,
-            message=self.failure or self._trouble,
+            message=self.standing.message or self._trouble,
+            started=pinned.started,
+            finished=self.standing.finished,
         )
 
     def suffer(self, trouble: str) -> None:
@@ -262,11 +272,11 @@ class RunBook:
 
     def queue_state(self, model: str) -> QueueState:
         """Whether workers of a model may still be needed."""
-        over = all(
+        over = self.standing.ended or all(
             task.failure or (task.opened and not task.opened.ledger.open_count)
             for task in self.tasks_of(model)
         )
-        return QueueState.CLOSED if self.finished or over else QueueState.OPEN
+        return QueueState.CLOSED if over else QueueState.OPEN
 
     # Inside
 
@@ -317,9 +327,15 @@ class RunBook:
         if opened is None:
             return
         score = await means.block(
-            scores.find, means.store, means.run_id, task.id, task.fingerprint
+            scores.find,
+            means.store,
+            means.run_id,
+            task.id,
+            "" if self.standing.ended else task.fingerprint,
         )
-        answers = score is not None and task.is_answered_by(score)
+        # What a run ended with stays, whatever answer came late.
+        ended = self.standing.ended
+        answers = score is not None and (ended or task.is_answered_by(score))
         task.score = score if answers else None
         await self.publish_score(task)
         ledger = opened.ledger
@@ -372,7 +388,7 @@ class RunBook:
 
     def _drop_outdated(self, task: Task) -> None:
         """An answer that came after its task was scored is scored too, unless the run has ended."""
-        if task.score is None or self.finished:
+        if task.score is None or self.standing.ended:
             return
         if not task.is_answered_by(task.score):
             task.score = None

@@ -10,15 +10,18 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from assay.aggregator.desk import ScoreDesk, WorkDesk
 from assay.aggregator.means import Means
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.service import AggregatorService
+from assay.aggregator.summaries import stored_summary, summary_of
 from assay.domain.errors import AssayError, ConfigError, NotFoundError
-from assay.domain.snapshot import RunSnapshot
+from assay.domain.snapshot import RunSnapshot, RunSummary
 from assay.store import keys
 
+_PAGE, _MOST_PAGE = 100, 500
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may stand in keys of the store, and in file names."""
 
@@ -64,7 +67,9 @@ class Runs:
         _ = served.book.pinned
         return served
 
-    async def open(self, run_id: str, spec_json: bytes) -> RunSnapshot:
+    async def open(
+        self, run_id: str, spec_json: bytes, *, keep_ended: bool = False
+    ) -> RunSnapshot:
         """Accepts a run, or recognises it.
 
         Raises:
@@ -80,7 +85,76 @@ class Runs:
                 "use letters, digits, dots, dashes and underscores, at most 200",
             )
         served = await self._take(run_id)
-        return await served.service.open(run_id, spec_json)
+        return await served.service.open(run_id, spec_json, keep_ended=keep_ended)
+
+    async def close(self, run_id: str) -> RunSnapshot:
+        """Ends a run's work because another execution follows.
+
+        Raises:
+            NotFoundError: it was never opened.
+        """
+        served = await self.get(run_id)
+        view = await served.service.close()
+        if served.book.standing.dropped:
+            served.scoring.dismiss()
+        return view
+
+    async def cancel(self, run_id: str) -> RunSnapshot:
+        """Ends a run for good.
+
+        Raises:
+            NotFoundError: it was never opened.
+        """
+        served = await self.get(run_id)
+        view = await served.service.cancel()
+        if served.book.standing.dropped:
+            served.scoring.dismiss()
+        return view
+
+    async def means_of(self, run_id: str) -> Means:
+        """What to read a run with that was opened once, without taking it over.
+
+        Raises:
+            NotFoundError: it never was.
+        """
+        if run_id not in self._taken:
+            await self._check_known(run_id)
+        return self._means(run_id)
+
+    async def page(self, token: str, size: int) -> tuple[list[RunSummary], str]:
+        """Runs of the store behind a token, and the token of the next page.
+
+        Raises:
+            ConfigError: the token is none.
+        """
+        if token and not _RUN_ID.fullmatch(token):
+            raise ConfigError(
+                "page_token",
+                f"{token[:50]!r} is none",
+                "use the one of the page before",
+            )
+        size = min(size if size > 0 else _PAGE, _MOST_PAGE)
+        found = await self._names(token, size + 1)
+        lines = await asyncio.gather(*map(self._summary, found[:size]))
+        known = [line for line in lines if line is not None]
+        return known, found[size - 1] if len(found) > size else ""
+
+    async def _names(self, after: str, most: int) -> list[str]:
+        if self._only:
+            return [self._only] * (after < self._only)
+        means = self._means("")
+        return await means.block(
+            lambda: list(islice(means.store.folders(keys.runs(), after), most))
+        )
+
+    async def _summary(self, run_id: str) -> RunSummary | None:
+        """One line of a list; None: the run was never accepted."""
+        task = self._taken.get(run_id)
+        if task is not None and task.done() and not task.cancelled():
+            book = task.result().book
+            return summary_of(book) if book.is_open else None
+        means = self._means(run_id)
+        return await means.block(stored_summary, means)
 
     async def restore(self) -> ServedRun:
         """Takes the only run over as far as it is in the store, before anybody asks.

@@ -100,13 +100,19 @@ def find(
 ) -> StoredScore | None:
     """The present score, if it was computed from exactly the records that count now.
 
+    Args:
+        store: holds it.
+        run_id: its run.
+        task: its task.
+        fingerprint: of those records; empty: of whichever records it was.
+
     Raises:
         CorruptError: it cannot be read.
     """
     key = keys.task(run_id, task, _CURRENT)
     try:
         current = msgspec.json.decode(store.get(key), type=_Current)
-        if current.fingerprint != fingerprint:
+        if fingerprint and current.fingerprint != fingerprint:
             return None
         key = keys.score(run_id, task, current.digest, _DOCUMENT)
         return msgspec.json.decode(store.get(key), type=StoredScore)

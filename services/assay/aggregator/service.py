@@ -1,4 +1,4 @@
-"""What happens to a run as a whole: accepted, given its datasets, watched, retried, finished.
+"""What happens to a run as a whole: accepted, given its datasets, watched, retried, finished, closed.
 
 `main` takes the run over and builds it; the servicer translates RunService to it. State that must
 survive is in the store before anybody is told of it.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 
 import structlog
 
+from assay.aggregator import standing
 from assay.aggregator.pins import dataset_changed
-from assay.aggregator.progress import run_state
+from assay.aggregator.progress import end_state, total_counts
 from assay.aggregator.runbook import RunBook
+from assay.aggregator.standing import Standing
 from assay.aggregator.tasks import Task
-from assay.domain.errors import ConflictError
+from assay.domain.errors import ConflictError, PermanentError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunReport, RunState
 from assay.domain.snapshot import RunSnapshot
@@ -39,8 +40,15 @@ class AggregatorService:
         # Serialises what changes the run as a whole; calls about samples do not take it.
         self._lock = asyncio.Lock()
 
-    async def open(self, run_id: str, spec_json: bytes) -> RunSnapshot:
+    async def open(
+        self, run_id: str, spec_json: bytes, *, keep_ended: bool = False
+    ) -> RunSnapshot:
         """Accepts the run, or recognises it.
+
+        Args:
+            run_id: its name.
+            spec_json: what it is accepted as.
+            keep_ended: leave a run that has ended ended, unless something else is asked of it now.
 
         Raises:
             ConflictError: it is here with another spec.
@@ -51,7 +59,7 @@ class AggregatorService:
         async with self._lock:
             if not book.is_open:
                 pinned = PinnedSpec(
-                    run_id=run_id, started=_now(), spec_digest=digest, run=run
+                    run_id=run_id, started=standing.now(), spec_digest=digest, run=run
                 )
                 await book.accept(pinned)
                 _log.info("run opened", run_id=run_id, tasks=len(book.tasks))
@@ -60,8 +68,10 @@ class AggregatorService:
                     f"cannot open run {run_id}: it is here with another spec",
                     cure="start a new run, or go on with the file it was started with",
                 )
+            changed = run != book.pinned.run
             await book.refresh(run)
-            book.reopen()
+            if self._goes_on(changed=changed, keep_ended=keep_ended):
+                await book.reopen()
         book.changes.note()
         return book.snapshot()
 
@@ -108,14 +118,16 @@ class AggregatorService:
 
         Raises:
             NotFoundError: the run was never opened.
+            PermanentError: it was closed or cancelled.
         """
         async with self._lock:
             _ = self._book.pinned
+            self._check_not_dropped()
             if any(_retriable(task) for task in self._book.tasks.values()):
                 await self._book.retry()
             for task in self._book.tasks.values():
                 task.failure = ""
-            self._book.reopen()
+            await self._book.reopen()
         self._book.changes.note()
         return self._book.snapshot()
 
@@ -128,12 +140,81 @@ class AggregatorService:
         """
         book = self._book
         async with self._lock:
-            report = _report(book, failure)
-            await book.means.block(_publish, book, report)
-            book.finished, book.failure = True, failure
+            if not book.standing.dropped:
+                report = _report(book, failure)
+                await book.means.block(_publish, book, report)
+                await book.stand(
+                    Standing(
+                        state=report.state,
+                        message=failure,
+                        finished=report.finished,
+                        counts=total_counts(book.tasks.values()),
+                    )
+                )
+                _log.info("run finished", state=report.state.value, failure=failure)
         book.changes.note()
-        _log.info("run finished", state=report.state.value, failure=failure)
         return book.snapshot()
+
+    async def close(self) -> RunSnapshot:
+        """Hands nothing out any more, since another execution follows; `open` lets the run go on.
+
+        Raises:
+            NotFoundError: the run was never opened.
+        """
+        return await self._drop(RunState.SUPERSEDED, {RunState.RUNNING})
+
+    async def cancel(self) -> RunSnapshot:
+        """Ends the run for good.
+
+        Raises:
+            NotFoundError: the run was never opened.
+        """
+        going_on = {RunState.RUNNING, RunState.SUPERSEDED}
+        return await self._drop(RunState.CANCELLED, going_on)
+
+    async def _drop(self, state: RunState, going_on: set[RunState]) -> RunSnapshot:
+        book = self._book
+        async with self._lock:
+            _ = book.pinned
+            if book.standing.state in going_on:
+                await book.stand(
+                    Standing(
+                        state=state,
+                        finished=standing.now(),
+                        counts=total_counts(book.tasks.values()),
+                    )
+                )
+                _log.info("run dropped", state=state.value)
+        book.changes.note()
+        return book.snapshot()
+
+    def _goes_on(self, *, changed: bool, keep_ended: bool) -> bool:
+        """Whether a run that is opened again, and has ended, is to go on."""
+        match self._book.standing.state:
+            case RunState.CANCELLED:
+                return False
+            case RunState.SUPERSEDED:
+                return True
+            case _:
+                return changed or not keep_ended
+
+    def _check_not_dropped(self) -> None:
+        """Sees that the run may be asked to go on.
+
+        Raises:
+            PermanentError: somebody closed or cancelled it.
+        """
+        run_id, state = self._book.pinned.run_id, self._book.standing.state
+        if state is RunState.CANCELLED:
+            raise PermanentError(
+                f"cannot go on with run {run_id}: it was cancelled",
+                cure="to evaluate again, give `fresh` a new word",
+            )
+        if state is RunState.SUPERSEDED:
+            raise PermanentError(
+                f"cannot go on with run {run_id}: another execution has taken its place",
+                cure="bring its spec back, and it goes on",
+            )
 
     def snapshot(self) -> RunSnapshot:
         """The run at this moment.
@@ -171,10 +252,10 @@ def _report(book: RunBook, failure: str) -> RunReport:
     return RunReport(
         run_id=pinned.run_id,
         run=pinned.run,
-        state=run_state(tasks, finished=True, failure=failure),
+        state=end_state(tasks, failure=failure),
         spec_digest=pinned.spec_digest,
         started=pinned.started,
-        finished=_now(),
+        finished=standing.now(),
         tasks=tuple(task.report(pinned.run.judge) for task in tasks),
         message=failure,
         provenance=installed_versions(),
@@ -185,7 +266,3 @@ def _publish(book: RunBook, report: RunReport) -> None:
     store, run_id = book.means.store, report.run_id
     store.put(keys.result(run_id, "metrics.json"), metrics_json(report))
     store.put(keys.result(run_id, "report.json"), report_json(report))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

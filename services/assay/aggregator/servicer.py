@@ -7,12 +7,17 @@ from typing import Any
 
 import grpc
 
+from assay.aggregator import results
 from assay.aggregator.runs import Runs, ServedRun
 from assay.aggregator.scoring import ScoringSession
 from assay.domain.errors import LeaseLostError, PermanentError
 from assay.domain.lease import EndpointCondition
 from assay.rpc.convert import completion_from_proto, task_id_from_proto
-from assay.rpc.run_convert import snapshot_to_proto
+from assay.rpc.run_convert import (
+    file_to_proto,
+    snapshot_to_proto,
+    summary_to_proto,
+)
 from assay.rpc.score_convert import (
     head_to_proto,
     outcome_from_proto,
@@ -45,9 +50,10 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
         self._runs = runs
 
     async def Open(self, request: run_pb2.OpenRequest, context: Any) -> run_pb2.RunView:
-        return snapshot_to_proto(
-            await self._runs.open(request.run_id, request.spec_json)
+        view = await self._runs.open(
+            request.run_id, request.spec_json, keep_ended=request.keep_ended
         )
+        return snapshot_to_proto(view)
 
     async def AttachDataset(
         self, request: run_pb2.AttachDatasetRequest, context: Any
@@ -86,6 +92,39 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
     ) -> run_pb2.RunView:
         served = await self._runs.get(request.run_id)
         return snapshot_to_proto(await served.service.finish(request.failure))
+
+    async def Close(
+        self, request: run_pb2.CloseRequest, context: Any
+    ) -> run_pb2.RunView:
+        return snapshot_to_proto(await self._runs.close(request.run_id))
+
+    async def Cancel(
+        self, request: run_pb2.CancelRequest, context: Any
+    ) -> run_pb2.RunView:
+        return snapshot_to_proto(await self._runs.cancel(request.run_id))
+
+    async def List(
+        self, request: run_pb2.ListRunsRequest, context: Any
+    ) -> run_pb2.ListRunsResponse:
+        found, token = await self._runs.page(request.page_token, request.page_size)
+        return run_pb2.ListRunsResponse(
+            runs=[summary_to_proto(each) for each in found], next_page_token=token
+        )
+
+    async def Report(
+        self, request: run_pb2.ReportRequest, context: Any
+    ) -> AsyncIterator[run_pb2.ReportPart]:
+        means = await self._runs.means_of(request.run_id)
+        if not request.path:
+            for file in await results.names(means):
+                yield file_to_proto(file)
+            return
+        found = results.pieces(means, request.path, request.offset, request.sha256)
+        async for piece in found:
+            if isinstance(piece, bytes):
+                yield run_pb2.ReportPart(data=piece)
+            else:
+                yield file_to_proto(piece)
 
 
 class WorkServicer(work_pb2_grpc.WorkServiceServicer):

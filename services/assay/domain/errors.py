@@ -6,7 +6,8 @@
     │   ├── StoreUnavailableError the store did not answer, or answered with a server error
     │   ├── SourceUnavailableError a dataset's source did not answer or was cut
     │   ├── NotLeaderError        this aggregator may no longer acknowledge
-    │   └── LeaseLostError        the lease is unknown or has expired
+    │   ├── LeaseLostError        the lease is unknown or has expired
+    │   └── ChangedError          what is read in pieces is not what it was
     └── PermanentError            trying again unchanged cannot help
         ├── ConfigError           a field of the user's file (path, reason, cure)
         ├── DatasetError          a dataset that cannot be had or used (name, reason, cure)
@@ -20,6 +21,7 @@
         ├── SealError             a child could not be sealed, or broke its limits
         ├── ScorerError           upstream's evaluate() failed as a whole
         ├── EndpointError         the model's endpoint as a whole is unusable
+        ├── EndpointChangedError  a model that has answered is asked elsewhere now
         └── RunError              a run that did not end as it was asked for
 
 Each class fixes `reason` (the machine word that travels in google.rpc.ErrorInfo) and `code` (the
@@ -89,6 +91,13 @@ class LeaseLostError(TransientError):
     """The lease is unknown here or has expired; its samples may be leased to others."""
 
     reason = "LEASE_LOST"
+    code = "ABORTED"
+
+
+class ChangedError(TransientError):
+    """What is read in pieces is not what it was: begin it again."""
+
+    reason = "CHANGED"
     code = "ABORTED"
 
 
@@ -201,6 +210,12 @@ class EndpointError(PermanentError):
     """The model's endpoint as a whole is unusable: no sample's failure."""
 
     reason = "ENDPOINT"
+
+
+class EndpointChangedError(PermanentError):
+    """A model that has answered is asked at another address: its weights may be others."""
+
+    reason = "ENDPOINT_CHANGED"
 
 
 class RunError(PermanentError):

@@ -13,12 +13,17 @@ from assay.domain.task import TaskCounts, TaskId, TaskState
 
 
 class RunState(StrEnum):
-    """Where a run is; all but RUNNING are final until a retry or a resume."""
+    """Where a run is; all but RUNNING are final until a retry or a resume, CANCELLED for good.
+
+    SUPERSEDED: another execution of the same evaluation follows it.
+    """
 
     RUNNING = "RUNNING"
     COMPLETE = "COMPLETE"
     BELOW_COVERAGE = "BELOW_COVERAGE"
     FAILED = "FAILED"
+    SUPERSEDED = "SUPERSEDED"
+    CANCELLED = "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

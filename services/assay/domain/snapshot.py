@@ -29,12 +29,32 @@ class EndpointCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadlineScore:
+    """The first of the figures that sum a task up.
+
+    Attributes:
+        split: upstream's; empty: it has none.
+        lowest, highest: what it can be; infinite: no such bound.
+        text: as a person is shown it (`82.00 of 100`).
+    """
+
+    name: str
+    split: str
+    value: float
+    lowest: float
+    highest: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSnapshot:
     """One task at that moment.
 
     Attributes:
         committed: completions made durable by this aggregator; for rates.
         message: one sentence where the state needs one; empty: it does not.
+        score: None: there is none yet, or it is withheld.
+        adopted: samples whose record that counts stands in a former execution.
     """
 
     id: TaskId
@@ -43,6 +63,8 @@ class TaskSnapshot:
     unscored_by_reason: Mapping[UnscoredReason, int] = field(default_factory=dict)
     committed: int = 0
     message: str = ""
+    score: HeadlineScore | None = None
+    adopted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +92,7 @@ class RunSnapshot:
         epoch: the aggregator's incarnation.
         version: grows with every change within an epoch.
         message: one sentence where the state needs one; empty: it does not.
+        started, finished: RFC 3339, UTC; `finished` is empty while it goes on.
     """
 
     run_id: str
@@ -79,3 +102,42 @@ class RunSnapshot:
     epoch: int
     version: int
     message: str = ""
+    started: str = ""
+    finished: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One run of a store, as a list shows it.
+
+    Attributes:
+        name: what the user calls it; empty: nothing.
+        started, finished: RFC 3339, UTC; `finished` is empty while it goes on.
+        models, datasets: the models' keys, the datasets' names.
+        counts: over all tasks; None: not known without taking the run over.
+        message: one sentence where the state needs one; empty: it does not.
+    """
+
+    run_id: str
+    name: str
+    state: RunState
+    started: str = ""
+    finished: str = ""
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    counts: TaskCounts | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFile:
+    """A file of a run's result, as `Report` names it.
+
+    Attributes:
+        path: below the run's folder.
+        sha256: hex; empty in a list of names.
+    """
+
+    path: str
+    size: int
+    sha256: str = ""

@@ -13,7 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from assay.report.terminal import WhereItFits, clean, headline_metrics
+from assay.report.headline import headline_metrics
+from assay.report.terminal import WhereItFits, clean
 
 Json = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assay.report.headline import headline_metrics
 from assay.report.html_samples import (
     PARTLY,
     RIGHT,
@@ -16,7 +17,7 @@ from assay.report.html_samples import (
     SampleTable,
 )
 from assay.report.means import samples_behind
-from assay.report.terminal import clean, headline_metrics
+from assay.report.terminal import clean
 
 Report = Mapping[str, Any]
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from assay.report.terminal import clean, headline_metrics
+from assay.report.headline import headline_metrics
+from assay.report.terminal import clean
 from assay.report.thresholds import Check
 
 Report = Mapping[str, Any]

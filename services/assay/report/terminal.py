@@ -20,18 +20,16 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from assay.report.headline import (
+    MOST_METRICS,
+    figure,
+    headline_metrics,
+    scale_words,
+)
+
 Report = Mapping[str, Any]
 
-_MOST_METRICS = 3
 _MOST_NOTES = 8
-_HEADLINES = (
-    ("overall",),
-    ("perception", "reasoning"),
-    ("aacc", "facc", "qacc"),
-    ("final score", "final score norm"),
-    ("average", "total", "score", "acc"),
-)
-"""Names of summary rows in upstream's tables (MCQ and VQA, MME, HallusionBench, OCRBench, others)."""
 _JUDGES = {"exact_matching": "exact matching"}
 _GOOD, _BAD = {"COMPLETE"}, {"FAILED", "BELOW_COVERAGE"}
 
@@ -61,16 +59,6 @@ def render(report: Report) -> RenderableType:
 def clean(text: object) -> str:
     """Text on one line without control characters, which could rewrite the screen."""
     return "".join(c if c.isprintable() else " " for c in str(text))
-
-
-def headline_metrics(metrics: Sequence[Report]) -> list[Report]:
-    """The rows that summarise a task, of all splits or of the one called Overall; else the first rows."""
-    whole = [m for m in metrics if str(m["split"]).lower() == "overall"] or metrics
-    for names in _HEADLINES:
-        found = [m for m in whole if str(m["name"]).lower() in names]
-        if found:
-            return found
-    return list(whole[:_MOST_METRICS])
 
 
 def _headline(report: Report) -> Text:
@@ -151,7 +139,7 @@ def _scores(task: Report) -> Text:
         word = nothing if task["withheld"] else _words(state)
         return Text(word, style="" if state in _GOOD else _style(state))
     headlines = headline_metrics(metrics)
-    shown = headlines[:_MOST_METRICS]
+    shown = headlines[:MOST_METRICS]
     lines = [_metric(metric, task["counts"]["unscored"]) for metric in shown]
     hidden = len(metrics) - len(shown)
     text = Text("\n").join(lines)
@@ -168,24 +156,17 @@ def _metric(metric: Report, unscored: int) -> Text:
         label += f" [{clean(split)}]"
     text = Text(f"{label} ")
     low, high = metric["scale"]
-    text.append(_figure(metric["value"], high), style="bold")
-    if high is not None:
-        text.append(f" of {high:g}" if low == 0 else f" ({low:g} to {high:g})")
+    text.append(figure(metric["value"], high), style="bold")
+    text.append(scale_words(low, high))
     if metric["n"]:
         text.append(f", N={metric['n']}")
     if unscored and metric.get("bounds"):
-        least, most = (_figure(bound, high) for bound in metric["bounds"])
+        least, most = (figure(bound, high) for bound in metric["bounds"])
         text.append(f"\n  between {least} and {most}", style="dim")
     if unscored and metric.get("upstream_value") is not None:
-        value = _figure(metric["upstream_value"], high)
+        value = figure(metric["upstream_value"], high)
         text.append(f"\n  VLMEvalKit would print {value}", style="dim")
     return text
-
-
-def _figure(value: float | None, high: float | None) -> str:
-    if value is None:
-        return "withheld"
-    return f"{value:.3f}" if high is not None and high <= 1 else f"{value:.2f}"
 
 
 def _percent(coverage: float | None) -> str:

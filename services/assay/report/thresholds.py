@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.domain.errors import ConfigError
-from assay.report.terminal import clean, headline_metrics
+from assay.report.headline import headline_metrics
+from assay.report.terminal import clean
 
 Report = Mapping[str, Any]
 

@@ -27,18 +27,30 @@ class RunClient:
         self._stub = run_pb2_grpc.RunServiceStub(channel)
         self._run_id = run_id
 
-    async def open(self, run: Run) -> RunSnapshot:
+    async def open(
+        self, run: Run, *, adopts: Sequence[str] = (), keep_ended: bool = False
+    ) -> RunSnapshot:
         """Has the run accepted; again is no error.
+
+        Args:
+            run: its spec.
+            adopts: former executions of the same evaluation, newest first, whose answers it goes on from.
+            keep_ended: leave a run that has ended ended, unless something else is asked of it now.
 
         Raises:
             ConflictError: it is there with another spec.
+            EndpointChangedError: a model that has answered is asked at another address now.
+            NotFoundError: a run to adopt from is not in the store.
             UnavailableError: the aggregator is away; try again.
         """
         request = run_pb2.OpenRequest(
-            run_id=self._run_id, spec_json=msgspec.json.encode(run)
+            run_id=self._run_id,
+            spec_json=msgspec.json.encode(run),
+            adopts=adopts,
+            keep_ended=keep_ended,
         )
         return await self._view(
-            self._stub.Open(request, timeout=CALL_SECONDS), "open the run"
+            self._stub.Open(request, timeout=REPLAY_SECONDS), "open the run"
         )
 
     async def attach_dataset(
@@ -113,6 +125,30 @@ class RunClient:
         request = run_pb2.RetryRequest(run_id=self._run_id)
         return await self._view(
             self._stub.Retry(request, timeout=REPLAY_SECONDS), "retry the run"
+        )
+
+    async def close(self) -> RunSnapshot:
+        """Ends the run's work because another execution follows; `open` lets it go on.
+
+        Raises:
+            NotFoundError: the run was never opened.
+            UnavailableError: the aggregator is away; try again.
+        """
+        request = run_pb2.CloseRequest(run_id=self._run_id)
+        return await self._view(
+            self._stub.Close(request, timeout=REPLAY_SECONDS), "close the run"
+        )
+
+    async def cancel(self) -> RunSnapshot:
+        """Ends the run for good.
+
+        Raises:
+            NotFoundError: the run was never opened.
+            UnavailableError: the aggregator is away; try again.
+        """
+        request = run_pb2.CancelRequest(run_id=self._run_id)
+        return await self._view(
+            self._stub.Cancel(request, timeout=REPLAY_SECONDS), "cancel the run"
         )
 
     async def finish(self, failure: str = "") -> RunSnapshot:

@@ -6,8 +6,11 @@ from assay.domain.lease import QueueState
 from assay.domain.report import RunState
 from assay.domain.snapshot import (
     EndpointCondition,
+    HeadlineScore,
     QueueSnapshot,
+    ResultFile,
     RunSnapshot,
+    RunSummary,
     TaskSnapshot,
 )
 from assay.rpc.convert import (
@@ -33,6 +36,8 @@ def snapshot_to_proto(snapshot: RunSnapshot) -> run_pb2.RunView:
         epoch=snapshot.epoch,
         version=snapshot.version,
         message=snapshot.message,
+        started=snapshot.started,
+        finished=snapshot.finished,
     )
 
 
@@ -42,19 +47,72 @@ def snapshot_from_proto(message: run_pb2.RunView) -> RunSnapshot:
     Raises:
         KeyError: a state this version does not know.
     """
-    state = run_pb2.RunState.Name(message.state).removeprefix("RUN_STATE_")
     return RunSnapshot(
         run_id=message.run_id,
-        state=RunState[state],
+        state=_state_from_proto(message.state),
         tasks=tuple(_task_from_proto(task) for task in message.tasks),
         queues=tuple(_queue_from_proto(queue) for queue in message.queues),
         epoch=message.epoch,
         version=message.version,
         message=message.message,
+        started=message.started,
+        finished=message.finished,
     )
 
 
+def summary_to_proto(summary: RunSummary) -> run_pb2.RunSummary:
+    """A line of a list as a message."""
+    return run_pb2.RunSummary(
+        run_id=summary.run_id,
+        name=summary.name,
+        state=run_pb2.RunState.Value(f"RUN_STATE_{summary.state.name}"),
+        started=summary.started,
+        finished=summary.finished,
+        models=summary.models,
+        datasets=summary.datasets,
+        counts=None if summary.counts is None else counts_to_proto(summary.counts),
+        message=summary.message,
+    )
+
+
+def summary_from_proto(message: run_pb2.RunSummary) -> RunSummary:
+    """A line of a list from a message.
+
+    Raises:
+        KeyError: a state this version does not know.
+    """
+    return RunSummary(
+        run_id=message.run_id,
+        name=message.name,
+        state=_state_from_proto(message.state),
+        started=message.started,
+        finished=message.finished,
+        models=tuple(message.models),
+        datasets=tuple(message.datasets),
+        counts=counts_from_proto(message.counts)
+        if message.HasField("counts")
+        else None,
+        message=message.message,
+    )
+
+
+def file_to_proto(file: ResultFile) -> run_pb2.ReportPart:
+    """A file's head as a message."""
+    head = run_pb2.ReportFile(path=file.path, byte_count=file.size, sha256=file.sha256)
+    return run_pb2.ReportPart(file=head)
+
+
+def file_from_proto(message: run_pb2.ReportFile) -> ResultFile:
+    """A file's head from a message."""
+    return ResultFile(path=message.path, size=message.byte_count, sha256=message.sha256)
+
+
+def _state_from_proto(state: run_pb2.RunState.ValueType) -> RunState:
+    return RunState[run_pb2.RunState.Name(state).removeprefix("RUN_STATE_")]
+
+
 def _task_to_proto(task: TaskSnapshot) -> run_pb2.TaskView:
+    score = task.score
     return run_pb2.TaskView(
         id=task_id_to_proto(task.id),
         state=task_state_to_proto(task.state),
@@ -65,6 +123,17 @@ def _task_to_proto(task: TaskSnapshot) -> run_pb2.TaskView:
         ],
         committed_count=task.committed,
         message=task.message,
+        score=None
+        if score is None
+        else run_pb2.HeadlineScore(
+            name=score.name,
+            split=score.split,
+            value=score.value,
+            lowest=score.lowest,
+            highest=score.highest,
+            text=score.text,
+        ),
+        adopted_count=task.adopted,
     )
 
 
@@ -79,6 +148,19 @@ def _task_from_proto(message: run_pb2.TaskView) -> TaskSnapshot:
         },
         committed=message.committed_count,
         message=message.message,
+        score=_score_from_proto(message.score) if message.HasField("score") else None,
+        adopted=message.adopted_count,
+    )
+
+
+def _score_from_proto(message: run_pb2.HeadlineScore) -> HeadlineScore:
+    return HeadlineScore(
+        name=message.name,
+        split=message.split,
+        value=message.value,
+        lowest=message.lowest,
+        highest=message.highest,
+        text=message.text,
     )
 
 

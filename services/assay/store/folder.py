@@ -119,6 +119,12 @@ class FolderStore:
                     )
         yield from sorted(key for key in found if key.startswith(prefix))
 
+    def folders(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Names directly below `prefix` that have something below them, in key order."""
+        keys = (key.removeprefix(prefix) for key in self.list(prefix))
+        ordered = sorted({f"{key.split('/')[0]}/" for key in keys if "/" in key})
+        yield from (name[:-1] for name in ordered if not after or name > f"{after}/")
+
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
         path = self.path(key)

@@ -5,6 +5,7 @@ datasets/<name>/<prepared digest>/...                   prepared datasets; manif
 datasets/<name>/sources/<request digest>.json           which raw source a request led to
 runs/<run_id>/asked                                     what a local driver was asked for
 runs/<run_id>/spec.json                                 the resolved spec
+runs/<run_id>/state.json                                how the run stands: going on, ended, closed, cancelled
 runs/<run_id>/epochs/<epoch>.json                       what an aggregator admitted when it took over
 runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
 runs/<run_id>/tasks/<model>/<dataset>/completions/<epoch>/<seq>.seg
@@ -57,6 +58,16 @@ def source(name: str, request_digest: str) -> str:
 def spec(run_id: str) -> str:
     """The resolved spec of a run."""
     return f"runs/{run_id}/spec.json"
+
+
+def state(run_id: str) -> str:
+    """How a run stands."""
+    return f"runs/{run_id}/state.json"
+
+
+def runs() -> str:
+    """Prefix of all runs."""
+    return "runs/"
 
 
 def asked(run_id: str) -> str:

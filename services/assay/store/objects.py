@@ -51,6 +51,15 @@ class ObjectStore(Protocol):
         """Keys that start with `prefix`, in order. Completeness is never derived from this alone."""
         ...
 
+    def folders(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Names directly below `prefix` (it ends with /) that have something below them, in key order.
+
+        Args:
+            prefix: where to look.
+            after: begin behind this name.
+        """
+        ...
+
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
         ...

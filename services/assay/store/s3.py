@@ -138,6 +138,21 @@ class S3Store:
             for each in found:
                 yield str(each.object_name).removeprefix(self._prefix)
 
+    def folders(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Names directly below `prefix` that have something below them, in key order."""
+        parts_of(prefix.rpartition("/")[0], least=1)
+        whole = self._prefix + prefix
+        with translated("list", self._place(prefix)):
+            # "0" comes right behind "/": everything below the name is left out, nothing else is.
+            found = self._client.list_objects(
+                self._bucket,
+                prefix=whole,
+                start_after=f"{whole}{after}0" if after else None,
+            )
+            for each in found:
+                if each.is_dir:
+                    yield str(each.object_name).removeprefix(whole).rstrip("/")
+
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
         parts_of(key)

@@ -26,41 +26,59 @@ from assay.v1 import common_pb2 as assay_dot_v1_dot_common__pb2
 from assay.v1 import work_pb2 as assay_dot_v1_dot_work__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x61ssay/v1/run.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\x1a\x13\x61ssay/v1/work.proto\"0\n\x0bOpenRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tspec_json\x18\x02 \x01(\x0c\"1\n\x0e\x44\x61tasetFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x9a\x01\n\x14\x41ttachDatasetRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x19\n\x0fprepared_digest\x18\x03 \x01(\tH\x00\x12+\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x18.assay.v1.DatasetFailureH\x00\x12\x0e\n\x06models\x18\x05 \x03(\tB\t\n\x07outcome\"\x1c\n\nGetRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"<\n\x0cWatchRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x1c\n\x14min_interval_seconds\x18\x02 \x01(\x01\"\x1e\n\x0cRetryRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"0\n\rFinishRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x01(\t\"F\n\x0bReasonCount\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xcf\x01\n\x08TaskView\x12\x1c\n\x02id\x18\x01 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.assay.v1.TaskState\x12$\n\x06\x63ounts\x18\x03 \x01(\x0b\x32\x14.assay.v1.TaskCounts\x12\x31\n\x12unscored_by_reason\x18\x04 \x03(\x0b\x32\x15.assay.v1.ReasonCount\x12\x17\n\x0f\x63ommitted_count\x18\x05 \x01(\x03\x12\x0f\n\x07message\x18\x06 \x01(\t\"\x9c\x01\n\tQueueView\x12\r\n\x05queue\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.assay.v1.QueueState\x12\x14\n\x0cworker_count\x18\x03 \x01(\x05\x12\x31\n\x08\x65ndpoint\x18\x04 \x01(\x0b\x32\x1f.assay.v1.EndpointConditionView\x12\x12\n\nopen_count\x18\x05 \x01(\x03\"]\n\x15\x45ndpointConditionView\x12\x0e\n\x06usable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x66or_seconds\x18\x04 \x01(\x01\"\xb5\x01\n\x07RunView\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0e\x32\x12.assay.v1.RunState\x12!\n\x05tasks\x18\x03 \x03(\x0b\x32\x12.assay.v1.TaskView\x12#\n\x06queues\x18\x04 \x03(\x0b\x32\x13.assay.v1.QueueView\x12\r\n\x05\x65poch\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x0f\n\x07message\x18\x07 \x01(\t*\x88\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_COMPLETE\x10\x02\x12\x1c\n\x18RUN_STATE_BELOW_COVERAGE\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04*\xd9\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_WAITING\x10\x01\x12\x18\n\x14TASK_STATE_INFERRING\x10\x02\x12\x17\n\x13TASK_STATE_INFERRED\x10\x03\x12\x16\n\x12TASK_STATE_SCORING\x10\x04\x12\x17\n\x13TASK_STATE_COMPLETE\x10\x05\x12\x1d\n\x19TASK_STATE_BELOW_COVERAGE\x10\x06\x12\x15\n\x11TASK_STATE_FAILED\x10\x07\x32\xd2\x02\n\nRunService\x12\x30\n\x04Open\x12\x15.assay.v1.OpenRequest\x1a\x11.assay.v1.RunView\x12\x42\n\rAttachDataset\x12\x1e.assay.v1.AttachDatasetRequest\x1a\x11.assay.v1.RunView\x12.\n\x03Get\x12\x14.assay.v1.GetRequest\x1a\x11.assay.v1.RunView\x12\x34\n\x05Watch\x12\x16.assay.v1.WatchRequest\x1a\x11.assay.v1.RunView0\x01\x12\x32\n\x05Retry\x12\x16.assay.v1.RetryRequest\x1a\x11.assay.v1.RunView\x12\x34\n\x06\x46inish\x12\x17.assay.v1.FinishRequest\x1a\x11.assay.v1.RunViewb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x61ssay/v1/run.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\x1a\x13\x61ssay/v1/work.proto\"T\n\x0bOpenRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tspec_json\x18\x02 \x01(\x0c\x12\x0e\n\x06\x61\x64opts\x18\x03 \x03(\t\x12\x12\n\nkeep_ended\x18\x04 \x01(\x08\"1\n\x0e\x44\x61tasetFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x9a\x01\n\x14\x41ttachDatasetRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x19\n\x0fprepared_digest\x18\x03 \x01(\tH\x00\x12+\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x18.assay.v1.DatasetFailureH\x00\x12\x0e\n\x06models\x18\x05 \x03(\tB\t\n\x07outcome\"\x1c\n\nGetRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"<\n\x0cWatchRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x1c\n\x14min_interval_seconds\x18\x02 \x01(\x01\"\x1e\n\x0cRetryRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"0\n\rFinishRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x01(\t\"\x1e\n\x0c\x43loseRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x1f\n\rCancelRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xc9\x01\n\nRunSummary\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12!\n\x05state\x18\x03 \x01(\x0e\x32\x12.assay.v1.RunState\x12\x0f\n\x07started\x18\x04 \x01(\t\x12\x10\n\x08\x66inished\x18\x05 \x01(\t\x12\x0e\n\x06models\x18\x06 \x03(\t\x12\x10\n\x08\x64\x61tasets\x18\x07 \x03(\t\x12$\n\x06\x63ounts\x18\x08 \x01(\x0b\x32\x14.assay.v1.TaskCounts\x12\x0f\n\x07message\x18\t \x01(\t\"O\n\x10ListRunsResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x14.assay.v1.RunSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\rReportRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\">\n\nReportFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nbyte_count\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"J\n\nReportPart\x12$\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x14.assay.v1.ReportFileH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"F\n\x0bReasonCount\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\x8e\x02\n\x08TaskView\x12\x1c\n\x02id\x18\x01 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.assay.v1.TaskState\x12$\n\x06\x63ounts\x18\x03 \x01(\x0b\x32\x14.assay.v1.TaskCounts\x12\x31\n\x12unscored_by_reason\x18\x04 \x03(\x0b\x32\x15.assay.v1.ReasonCount\x12\x17\n\x0f\x63ommitted_count\x18\x05 \x01(\x03\x12\x0f\n\x07message\x18\x06 \x01(\t\x12&\n\x05score\x18\x07 \x01(\x0b\x32\x17.assay.v1.HeadlineScore\x12\x15\n\radopted_count\x18\x08 \x01(\x03\"j\n\rHeadlineScore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0e\n\x06lowest\x18\x04 \x01(\x01\x12\x0f\n\x07highest\x18\x05 \x01(\x01\x12\x0c\n\x04text\x18\x06 \x01(\t\"\x9c\x01\n\tQueueView\x12\r\n\x05queue\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.assay.v1.QueueState\x12\x14\n\x0cworker_count\x18\x03 \x01(\x05\x12\x31\n\x08\x65ndpoint\x18\x04 \x01(\x0b\x32\x1f.assay.v1.EndpointConditionView\x12\x12\n\nopen_count\x18\x05 \x01(\x03\"]\n\x15\x45ndpointConditionView\x12\x0e\n\x06usable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x66or_seconds\x18\x04 \x01(\x01\"\xd8\x01\n\x07RunView\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0e\x32\x12.assay.v1.RunState\x12!\n\x05tasks\x18\x03 \x03(\x0b\x32\x12.assay.v1.TaskView\x12#\n\x06queues\x18\x04 \x03(\x0b\x32\x13.assay.v1.QueueView\x12\r\n\x05\x65poch\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x0f\n\x07started\x18\x08 \x01(\t\x12\x10\n\x08\x66inished\x18\t \x01(\t*\xbb\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_COMPLETE\x10\x02\x12\x1c\n\x18RUN_STATE_BELOW_COVERAGE\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x18\n\x14RUN_STATE_SUPERSEDED\x10\x05\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x06*\xd9\x01\n\tTaskState\x12\x1a\n\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TASK_STATE_WAITING\x10\x01\x12\x18\n\x14TASK_STATE_INFERRING\x10\x02\x12\x17\n\x13TASK_STATE_INFERRED\x10\x03\x12\x16\n\x12TASK_STATE_SCORING\x10\x04\x12\x17\n\x13TASK_STATE_COMPLETE\x10\x05\x12\x1d\n\x19TASK_STATE_BELOW_COVERAGE\x10\x06\x12\x15\n\x11TASK_STATE_FAILED\x10\x07\x32\xb6\x04\n\nRunService\x12\x30\n\x04Open\x12\x15.assay.v1.OpenRequest\x1a\x11.assay.v1.RunView\x12\x42\n\rAttachDataset\x12\x1e.assay.v1.AttachDatasetRequest\x1a\x11.assay.v1.RunView\x12.\n\x03Get\x12\x14.assay.v1.GetRequest\x1a\x11.assay.v1.RunView\x12\x34\n\x05Watch\x12\x16.assay.v1.WatchRequest\x1a\x11.assay.v1.RunView0\x01\x12\x32\n\x05Retry\x12\x16.assay.v1.RetryRequest\x1a\x11.assay.v1.RunView\x12\x34\n\x06\x46inish\x12\x17.assay.v1.FinishRequest\x1a\x11.assay.v1.RunView\x12\x32\n\x05\x43lose\x12\x16.assay.v1.CloseRequest\x1a\x11.assay.v1.RunView\x12\x34\n\x06\x43\x61ncel\x12\x17.assay.v1.CancelRequest\x1a\x11.assay.v1.RunView\x12=\n\x04List\x12\x19.assay.v1.ListRunsRequest\x1a\x1a.assay.v1.ListRunsResponse\x12\x39\n\x06Report\x12\x17.assay.v1.ReportRequest\x1a\x14.assay.v1.ReportPart0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.v1.run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1229
-  _globals['_RUNSTATE']._serialized_end=1365
-  _globals['_TASKSTATE']._serialized_start=1368
-  _globals['_TASKSTATE']._serialized_end=1585
+  _globals['_RUNSTATE']._serialized_start=2098
+  _globals['_RUNSTATE']._serialized_end=2285
+  _globals['_TASKSTATE']._serialized_start=2288
+  _globals['_TASKSTATE']._serialized_end=2505
   _globals['_OPENREQUEST']._serialized_start=76
-  _globals['_OPENREQUEST']._serialized_end=124
-  _globals['_DATASETFAILURE']._serialized_start=126
-  _globals['_DATASETFAILURE']._serialized_end=175
-  _globals['_ATTACHDATASETREQUEST']._serialized_start=178
-  _globals['_ATTACHDATASETREQUEST']._serialized_end=332
-  _globals['_GETREQUEST']._serialized_start=334
-  _globals['_GETREQUEST']._serialized_end=362
-  _globals['_WATCHREQUEST']._serialized_start=364
-  _globals['_WATCHREQUEST']._serialized_end=424
-  _globals['_RETRYREQUEST']._serialized_start=426
-  _globals['_RETRYREQUEST']._serialized_end=456
-  _globals['_FINISHREQUEST']._serialized_start=458
-  _globals['_FINISHREQUEST']._serialized_end=506
-  _globals['_REASONCOUNT']._serialized_start=508
-  _globals['_REASONCOUNT']._serialized_end=578
-  _globals['_TASKVIEW']._serialized_start=581
-  _globals['_TASKVIEW']._serialized_end=788
-  _globals['_QUEUEVIEW']._serialized_start=791
-  _globals['_QUEUEVIEW']._serialized_end=947
-  _globals['_ENDPOINTCONDITIONVIEW']._serialized_start=949
-  _globals['_ENDPOINTCONDITIONVIEW']._serialized_end=1042
-  _globals['_RUNVIEW']._serialized_start=1045
-  _globals['_RUNVIEW']._serialized_end=1226
-  _globals['_RUNSERVICE']._serialized_start=1588
-  _globals['_RUNSERVICE']._serialized_end=1926
+  _globals['_OPENREQUEST']._serialized_end=160
+  _globals['_DATASETFAILURE']._serialized_start=162
+  _globals['_DATASETFAILURE']._serialized_end=211
+  _globals['_ATTACHDATASETREQUEST']._serialized_start=214
+  _globals['_ATTACHDATASETREQUEST']._serialized_end=368
+  _globals['_GETREQUEST']._serialized_start=370
+  _globals['_GETREQUEST']._serialized_end=398
+  _globals['_WATCHREQUEST']._serialized_start=400
+  _globals['_WATCHREQUEST']._serialized_end=460
+  _globals['_RETRYREQUEST']._serialized_start=462
+  _globals['_RETRYREQUEST']._serialized_end=492
+  _globals['_FINISHREQUEST']._serialized_start=494
+  _globals['_FINISHREQUEST']._serialized_end=542
+  _globals['_CLOSEREQUEST']._serialized_start=544
+  _globals['_CLOSEREQUEST']._serialized_end=574
+  _globals['_CANCELREQUEST']._serialized_start=576
+  _globals['_CANCELREQUEST']._serialized_end=607
+  _globals['_LISTRUNSREQUEST']._serialized_start=609
+  _globals['_LISTRUNSREQUEST']._serialized_end=665
+  _globals['_RUNSUMMARY']._serialized_start=668
+  _globals['_RUNSUMMARY']._serialized_end=869
+  _globals['_LISTRUNSRESPONSE']._serialized_start=871
+  _globals['_LISTRUNSRESPONSE']._serialized_end=950
+  _globals['_REPORTREQUEST']._serialized_start=952
+  _globals['_REPORTREQUEST']._serialized_end=1029
+  _globals['_REPORTFILE']._serialized_start=1031
+  _globals['_REPORTFILE']._serialized_end=1093
+  _globals['_REPORTPART']._serialized_start=1095
+  _globals['_REPORTPART']._serialized_end=1169
+  _globals['_REASONCOUNT']._serialized_start=1171
+  _globals['_REASONCOUNT']._serialized_end=1241
+  _globals['_TASKVIEW']._serialized_start=1244
+  _globals['_TASKVIEW']._serialized_end=1514
+  _globals['_HEADLINESCORE']._serialized_start=1516
+  _globals['_HEADLINESCORE']._serialized_end=1622
+  _globals['_QUEUEVIEW']._serialized_start=1625
+  _globals['_QUEUEVIEW']._serialized_end=1781
+  _globals['_ENDPOINTCONDITIONVIEW']._serialized_start=1783
+  _globals['_ENDPOINTCONDITIONVIEW']._serialized_end=1876
+  _globals['_RUNVIEW']._serialized_start=1879
+  _globals['_RUNVIEW']._serialized_end=2095
+  _globals['_RUNSERVICE']._serialized_start=2508
+  _globals['_RUNSERVICE']._serialized_end=3074
 # @@protoc_insertion_point(module_scope)

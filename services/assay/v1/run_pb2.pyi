@@ -36,6 +36,10 @@ class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.Val
     """Every task has ended, at least one below its coverage; final until a retry."""
     RUN_STATE_FAILED: _RunState.ValueType  # 4
     """A task, or the run as a whole, failed; final until it is resumed."""
+    RUN_STATE_SUPERSEDED: _RunState.ValueType  # 5
+    """Another execution follows it; final until it is opened again."""
+    RUN_STATE_CANCELLED: _RunState.ValueType  # 6
+    """Somebody ended it; final."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper): ...
 
@@ -48,6 +52,10 @@ RUN_STATE_BELOW_COVERAGE: RunState.ValueType  # 3
 """Every task has ended, at least one below its coverage; final until a retry."""
 RUN_STATE_FAILED: RunState.ValueType  # 4
 """A task, or the run as a whole, failed; final until it is resumed."""
+RUN_STATE_SUPERSEDED: RunState.ValueType  # 5
+"""Another execution follows it; final until it is opened again."""
+RUN_STATE_CANCELLED: RunState.ValueType  # 6
+"""Somebody ended it; final."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
 
 class _TaskState:
@@ -83,19 +91,33 @@ class OpenRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     SPEC_JSON_FIELD_NUMBER: _builtins.int
+    ADOPTS_FIELD_NUMBER: _builtins.int
+    KEEP_ENDED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """REQUIRED. Chosen by the caller."""
     spec_json: _builtins.bytes
     """REQUIRED. The resolved spec (assay.domain.run.Run) as JSON; stored as runs/<run_id>/spec.json."""
+    keep_ended: _builtins.bool
+    """OPTIONAL. True: a run that has ended stays ended, unless something else is asked of it now. False:
+    it goes on where something is left to do.
+    """
+    @_builtins.property
+    def adopts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. Former executions of the same evaluation, newest first: tasks of equal task digest go on
+        from what those have answered. None of them is changed. Later calls may add runs, none drops one.
+        """
+
     def __init__(
         self,
         *,
         run_id: _builtins.str = ...,
         spec_json: _builtins.bytes = ...,
+        adopts: _abc.Iterable[_builtins.str] | None = ...,
+        keep_ended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "spec_json", b"spec_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopts", b"adopts", "keep_ended", b"keep_ended", "run_id", b"run_id", "spec_json", b"spec_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -254,6 +276,231 @@ class FinishRequest(_message.Message):
 Global___FinishRequest: _TypeAlias = FinishRequest  # noqa: Y015
 
 @_typing.final
+class CloseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """REQUIRED."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseRequest: _TypeAlias = CloseRequest  # noqa: Y015
+
+@_typing.final
+class CancelRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """REQUIRED."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelRequest: _TypeAlias = CancelRequest  # noqa: Y015
+
+@_typing.final
+class ListRunsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """OPTIONAL. At most so many; zero: 100. Never more than 500."""
+    page_token: _builtins.str
+    """OPTIONAL. `next_page_token` of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunsRequest: _TypeAlias = ListRunsRequest  # noqa: Y015
+
+@_typing.final
+class RunSummary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    name: _builtins.str
+    """What the user calls it; empty: nothing."""
+    state: Global___RunState.ValueType
+    started: _builtins.str
+    """RFC 3339, UTC."""
+    finished: _builtins.str
+    """RFC 3339, UTC; empty: it has not ended."""
+    message: _builtins.str
+    """One sentence where the state needs one; empty: it does not."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def counts(self) -> _common_pb2.TaskCounts:
+        """Over all tasks. Absent: not known without taking the run over."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        state: Global___RunState.ValueType = ...,
+        started: _builtins.str = ...,
+        finished: _builtins.str = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        datasets: _abc.Iterable[_builtins.str] | None = ...,
+        counts: _common_pb2.TaskCounts | None = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "datasets", b"datasets", "finished", b"finished", "message", b"message", "models", b"models", "name", b"name", "run_id", b"run_id", "started", b"started", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunSummary: _TypeAlias = RunSummary  # noqa: Y015
+
+@_typing.final
+class ListRunsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunSummary]: ...
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___RunSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+
+@_typing.final
+class ReportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """REQUIRED."""
+    path: _builtins.str
+    """OPTIONAL. A file's path as `Report` names it; empty: the names of all."""
+    offset: _builtins.int
+    """OPTIONAL. Bytes that the caller has; zero: none."""
+    sha256: _builtins.str
+    """OPTIONAL. The digest of the file those bytes are of; empty: whatever it is now."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        path: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset", b"offset", "path", b"path", "run_id", b"run_id", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportRequest: _TypeAlias = ReportRequest  # noqa: Y015
+
+@_typing.final
+class ReportFile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    BYTE_COUNT_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Below the run's folder: `report.json`, `samples/<model>/<dataset>.parquet`, ..."""
+    byte_count: _builtins.int
+    sha256: _builtins.str
+    """Lower-case hex; empty in a list of names."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        byte_count: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["byte_count", b"byte_count", "path", b"path", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportFile: _TypeAlias = ReportFile  # noqa: Y015
+
+@_typing.final
+class ReportPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB, in order."""
+    @_builtins.property
+    def file(self) -> Global___ReportFile: ...
+    def __init__(
+        self,
+        *,
+        file: Global___ReportFile | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "file", b"file", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "file", b"file", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["file", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ReportPart: _TypeAlias = ReportPart  # noqa: Y015
+
+@_typing.final
 class ReasonCount(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,17 +532,25 @@ class TaskView(_message.Message):
     UNSCORED_BY_REASON_FIELD_NUMBER: _builtins.int
     COMMITTED_COUNT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    ADOPTED_COUNT_FIELD_NUMBER: _builtins.int
     state: Global___TaskState.ValueType
     committed_count: _builtins.int
     """Completions durable in this epoch; for rates. Zero: none yet."""
     message: _builtins.str
     """One sentence where the state needs one (FAILED, BELOW_COVERAGE); empty: it does not."""
+    adopted_count: _builtins.int
+    """Samples whose record that counts stands in a former execution."""
     @_builtins.property
     def id(self) -> _common_pb2.TaskId: ...
     @_builtins.property
     def counts(self) -> _common_pb2.TaskCounts: ...
     @_builtins.property
     def unscored_by_reason(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]: ...
+    @_builtins.property
+    def score(self) -> Global___HeadlineScore:
+        """The first of the figures that sum the task up. Absent: there is none yet, or it is withheld."""
+
     def __init__(
         self,
         *,
@@ -305,14 +560,54 @@ class TaskView(_message.Message):
         unscored_by_reason: _abc.Iterable[Global___ReasonCount] | None = ...,
         committed_count: _builtins.int = ...,
         message: _builtins.str = ...,
+        score: Global___HeadlineScore | None = ...,
+        adopted_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "id", b"id", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["committed_count", b"committed_count", "counts", b"counts", "id", b"id", "message", b"message", "state", b"state", "unscored_by_reason", b"unscored_by_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted_count", b"adopted_count", "committed_count", b"committed_count", "counts", b"counts", "id", b"id", "message", b"message", "score", b"score", "state", b"state", "unscored_by_reason", b"unscored_by_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskView: _TypeAlias = TaskView  # noqa: Y015
+
+@_typing.final
+class HeadlineScore(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Upstream's name (`Overall`, ...)."""
+    split: _builtins.str
+    """Upstream's split; empty: it has none."""
+    value: _builtins.float
+    lowest: _builtins.float
+    """Lowest and highest value it can take; infinite: no such bound."""
+    highest: _builtins.float
+    text: _builtins.str
+    """As a person is shown it: `82.00 of 100`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        split: _builtins.str = ...,
+        value: _builtins.float = ...,
+        lowest: _builtins.float = ...,
+        highest: _builtins.float = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["highest", b"highest", "lowest", b"lowest", "name", b"name", "split", b"split", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadlineScore: _TypeAlias = HeadlineScore  # noqa: Y015
 
 @_typing.final
 class QueueView(_message.Message):
@@ -391,6 +686,8 @@ class RunView(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     state: Global___RunState.ValueType
     epoch: _builtins.int
@@ -399,6 +696,10 @@ class RunView(_message.Message):
     """Grows with every change within an epoch."""
     message: _builtins.str
     """One sentence where the state needs one; empty: it does not."""
+    started: _builtins.str
+    """RFC 3339, UTC: when the run was first opened."""
+    finished: _builtins.str
+    """RFC 3339, UTC: when it ended; empty: it has not."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskView]: ...
     @_builtins.property
@@ -413,10 +714,12 @@ class RunView(_message.Message):
         epoch: _builtins.int = ...,
         version: _builtins.int = ...,
         message: _builtins.str = ...,
+        started: _builtins.str = ...,
+        finished: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "message", b"message", "queues", b"queues", "run_id", b"run_id", "state", b"state", "tasks", b"tasks", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "finished", b"finished", "message", b"message", "queues", b"queues", "run_id", b"run_id", "started", b"started", "state", b"state", "tasks", b"tasks", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

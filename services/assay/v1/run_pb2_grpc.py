@@ -65,6 +65,26 @@ class RunServiceStub:
                 request_serializer=assay_dot_v1_dot_run__pb2.FinishRequest.SerializeToString,
                 response_deserializer=assay_dot_v1_dot_run__pb2.RunView.FromString,
                 _registered_method=True)
+        self.Close = channel.unary_unary(
+                '/assay.v1.RunService/Close',
+                request_serializer=assay_dot_v1_dot_run__pb2.CloseRequest.SerializeToString,
+                response_deserializer=assay_dot_v1_dot_run__pb2.RunView.FromString,
+                _registered_method=True)
+        self.Cancel = channel.unary_unary(
+                '/assay.v1.RunService/Cancel',
+                request_serializer=assay_dot_v1_dot_run__pb2.CancelRequest.SerializeToString,
+                response_deserializer=assay_dot_v1_dot_run__pb2.RunView.FromString,
+                _registered_method=True)
+        self.List = channel.unary_unary(
+                '/assay.v1.RunService/List',
+                request_serializer=assay_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=assay_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
+                _registered_method=True)
+        self.Report = channel.unary_stream(
+                '/assay.v1.RunService/Report',
+                request_serializer=assay_dot_v1_dot_run__pb2.ReportRequest.SerializeToString,
+                response_deserializer=assay_dot_v1_dot_run__pb2.ReportPart.FromString,
+                _registered_method=True)
 
 
 class RunServiceServicer:
@@ -73,11 +93,15 @@ class RunServiceServicer:
 
     def Open(self, request, context):
         """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
-        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
+        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over; one that was
+        closed or has ended goes on, one that was cancelled does not.
 
         Errors:
         ALREADY_EXISTS: the run is there with another spec. Do not try again.
         INVALID_ARGUMENT: the spec cannot be read. Do not try again.
+        FAILED_PRECONDITION, ENDPOINT_CHANGED: a model that has answered is asked at another address
+        now. Do not try again before the spec says another `revision`, or `endpoint_moved`.
+        NOT_FOUND: a run of `adopts` is not in the store. Call again without it.
         UNAVAILABLE: as everywhere: try again with back-off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -125,9 +149,54 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Finish(self, request, context):
-        """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent.
+        """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent. One
+        that was closed or cancelled stays as it is.
 
         Errors: NOT_FOUND: no such run. RESOURCE_EXHAUSTED: the store is full: make room, call again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Close(self, request, context):
+        """Says that another execution follows this one: no more leases, its queues are closed for good, its
+        scorers are told to go, its state is SUPERSEDED. Commits of what was asked are still taken in and
+        kept. A run that has ended stays as it ended. Idempotent; `Open` lets the run go on.
+
+        Errors: NOT_FOUND: no such run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Cancel(self, request, context):
+        """Ends the run for good, as `Close`, with the state CANCELLED: no `Open` and no `Retry` lets it go on,
+        only another execution does (another `fresh` word). A run that has ended stays as it ended.
+        Idempotent.
+
+        Errors: NOT_FOUND: no such run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def List(self, request, context):
+        """The runs of the store, by id, in pages. Reads two small objects per run; takes none of them over.
+
+        Errors: INVALID_ARGUMENT: the page token is none of ours.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
+        """Files of the run's result. Without a path: their names, one `file` each. With one: first `file`,
+        with its digest, then its bytes from `offset` on.
+
+        Errors:
+        NOT_FOUND: no such run or file.
+        INVALID_ARGUMENT: the path leads out of the run's result.
+        ABORTED, CHANGED: the file is not the one of `sha256` any more. Begin it again from zero.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +234,26 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.Finish,
                     request_deserializer=assay_dot_v1_dot_run__pb2.FinishRequest.FromString,
                     response_serializer=assay_dot_v1_dot_run__pb2.RunView.SerializeToString,
+            ),
+            'Close': grpc.unary_unary_rpc_method_handler(
+                    servicer.Close,
+                    request_deserializer=assay_dot_v1_dot_run__pb2.CloseRequest.FromString,
+                    response_serializer=assay_dot_v1_dot_run__pb2.RunView.SerializeToString,
+            ),
+            'Cancel': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cancel,
+                    request_deserializer=assay_dot_v1_dot_run__pb2.CancelRequest.FromString,
+                    response_serializer=assay_dot_v1_dot_run__pb2.RunView.SerializeToString,
+            ),
+            'List': grpc.unary_unary_rpc_method_handler(
+                    servicer.List,
+                    request_deserializer=assay_dot_v1_dot_run__pb2.ListRunsRequest.FromString,
+                    response_serializer=assay_dot_v1_dot_run__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'Report': grpc.unary_stream_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=assay_dot_v1_dot_run__pb2.ReportRequest.FromString,
+                    response_serializer=assay_dot_v1_dot_run__pb2.ReportPart.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -330,6 +419,114 @@ class RunService:
             '/assay.v1.RunService/Finish',
             assay_dot_v1_dot_run__pb2.FinishRequest.SerializeToString,
             assay_dot_v1_dot_run__pb2.RunView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Close(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.v1.RunService/Close',
+            assay_dot_v1_dot_run__pb2.CloseRequest.SerializeToString,
+            assay_dot_v1_dot_run__pb2.RunView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cancel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.v1.RunService/Cancel',
+            assay_dot_v1_dot_run__pb2.CancelRequest.SerializeToString,
+            assay_dot_v1_dot_run__pb2.RunView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def List(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.v1.RunService/List',
+            assay_dot_v1_dot_run__pb2.ListRunsRequest.SerializeToString,
+            assay_dot_v1_dot_run__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/assay.v1.RunService/Report',
+            assay_dot_v1_dot_run__pb2.ReportRequest.SerializeToString,
+            assay_dot_v1_dot_run__pb2.ReportPart.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,11 +35,15 @@ class RunServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RunServiceAsyncStub: ...
     Open: _grpc.UnaryUnaryMultiCallable[_run_pb2.OpenRequest, _run_pb2.RunView]
     """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
-    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
+    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over; one that was
+    closed or has ended goes on, one that was cancelled does not.
 
     Errors:
       ALREADY_EXISTS: the run is there with another spec. Do not try again.
       INVALID_ARGUMENT: the spec cannot be read. Do not try again.
+      FAILED_PRECONDITION, ENDPOINT_CHANGED: a model that has answered is asked at another address
+        now. Do not try again before the spec says another `revision`, or `endpoint_moved`.
+      NOT_FOUND: a run of `adopts` is not in the store. Call again without it.
       UNAVAILABLE: as everywhere: try again with back-off.
     """
     AttachDataset: _grpc.UnaryUnaryMultiCallable[_run_pb2.AttachDatasetRequest, _run_pb2.RunView]
@@ -66,9 +70,38 @@ class RunServiceStub:
     Errors: NOT_FOUND: no such run.
     """
     Finish: _grpc.UnaryUnaryMultiCallable[_run_pb2.FinishRequest, _run_pb2.RunView]
-    """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent.
+    """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent. One
+    that was closed or cancelled stays as it is.
 
     Errors: NOT_FOUND: no such run. RESOURCE_EXHAUSTED: the store is full: make room, call again.
+    """
+    Close: _grpc.UnaryUnaryMultiCallable[_run_pb2.CloseRequest, _run_pb2.RunView]
+    """Says that another execution follows this one: no more leases, its queues are closed for good, its
+    scorers are told to go, its state is SUPERSEDED. Commits of what was asked are still taken in and
+    kept. A run that has ended stays as it ended. Idempotent; `Open` lets the run go on.
+
+    Errors: NOT_FOUND: no such run.
+    """
+    Cancel: _grpc.UnaryUnaryMultiCallable[_run_pb2.CancelRequest, _run_pb2.RunView]
+    """Ends the run for good, as `Close`, with the state CANCELLED: no `Open` and no `Retry` lets it go on,
+    only another execution does (another `fresh` word). A run that has ended stays as it ended.
+    Idempotent.
+
+    Errors: NOT_FOUND: no such run.
+    """
+    List: _grpc.UnaryUnaryMultiCallable[_run_pb2.ListRunsRequest, _run_pb2.ListRunsResponse]
+    """The runs of the store, by id, in pages. Reads two small objects per run; takes none of them over.
+
+    Errors: INVALID_ARGUMENT: the page token is none of ours.
+    """
+    Report: _grpc.UnaryStreamMultiCallable[_run_pb2.ReportRequest, _run_pb2.ReportPart]
+    """Files of the run's result. Without a path: their names, one `file` each. With one: first `file`,
+    with its digest, then its bytes from `offset` on.
+
+    Errors:
+      NOT_FOUND: no such run or file.
+      INVALID_ARGUMENT: the path leads out of the run's result.
+      ABORTED, CHANGED: the file is not the one of `sha256` any more. Begin it again from zero.
     """
 
 @_typing.type_check_only
@@ -78,11 +111,15 @@ class RunServiceAsyncStub(RunServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Open: _aio.UnaryUnaryMultiCallable[_run_pb2.OpenRequest, _run_pb2.RunView]  # type: ignore[assignment]
     """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
-    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
+    there, what is not its identity (mode, addresses, patience, `nproc`) is taken over; one that was
+    closed or has ended goes on, one that was cancelled does not.
 
     Errors:
       ALREADY_EXISTS: the run is there with another spec. Do not try again.
       INVALID_ARGUMENT: the spec cannot be read. Do not try again.
+      FAILED_PRECONDITION, ENDPOINT_CHANGED: a model that has answered is asked at another address
+        now. Do not try again before the spec says another `revision`, or `endpoint_moved`.
+      NOT_FOUND: a run of `adopts` is not in the store. Call again without it.
       UNAVAILABLE: as everywhere: try again with back-off.
     """
     AttachDataset: _aio.UnaryUnaryMultiCallable[_run_pb2.AttachDatasetRequest, _run_pb2.RunView]  # type: ignore[assignment]
@@ -109,9 +146,38 @@ class RunServiceAsyncStub(RunServiceStub):
     Errors: NOT_FOUND: no such run.
     """
     Finish: _aio.UnaryUnaryMultiCallable[_run_pb2.FinishRequest, _run_pb2.RunView]  # type: ignore[assignment]
-    """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent.
+    """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent. One
+    that was closed or cancelled stays as it is.
 
     Errors: NOT_FOUND: no such run. RESOURCE_EXHAUSTED: the store is full: make room, call again.
+    """
+    Close: _aio.UnaryUnaryMultiCallable[_run_pb2.CloseRequest, _run_pb2.RunView]  # type: ignore[assignment]
+    """Says that another execution follows this one: no more leases, its queues are closed for good, its
+    scorers are told to go, its state is SUPERSEDED. Commits of what was asked are still taken in and
+    kept. A run that has ended stays as it ended. Idempotent; `Open` lets the run go on.
+
+    Errors: NOT_FOUND: no such run.
+    """
+    Cancel: _aio.UnaryUnaryMultiCallable[_run_pb2.CancelRequest, _run_pb2.RunView]  # type: ignore[assignment]
+    """Ends the run for good, as `Close`, with the state CANCELLED: no `Open` and no `Retry` lets it go on,
+    only another execution does (another `fresh` word). A run that has ended stays as it ended.
+    Idempotent.
+
+    Errors: NOT_FOUND: no such run.
+    """
+    List: _aio.UnaryUnaryMultiCallable[_run_pb2.ListRunsRequest, _run_pb2.ListRunsResponse]  # type: ignore[assignment]
+    """The runs of the store, by id, in pages. Reads two small objects per run; takes none of them over.
+
+    Errors: INVALID_ARGUMENT: the page token is none of ours.
+    """
+    Report: _aio.UnaryStreamMultiCallable[_run_pb2.ReportRequest, _run_pb2.ReportPart]  # type: ignore[assignment]
+    """Files of the run's result. Without a path: their names, one `file` each. With one: first `file`,
+    with its digest, then its bytes from `offset` on.
+
+    Errors:
+      NOT_FOUND: no such run or file.
+      INVALID_ARGUMENT: the path leads out of the run's result.
+      ABORTED, CHANGED: the file is not the one of `sha256` any more. Begin it again from zero.
     """
 
 class RunServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -124,11 +190,15 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.RunView, _abc.Awaitable[_run_pb2.RunView]]:
         """Accepts a run and pins its resolved spec. Idempotent by `run_id` and content. Of a run that is
-        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over.
+        there, what is not its identity (mode, addresses, patience, `nproc`) is taken over; one that was
+        closed or has ended goes on, one that was cancelled does not.
 
         Errors:
           ALREADY_EXISTS: the run is there with another spec. Do not try again.
           INVALID_ARGUMENT: the spec cannot be read. Do not try again.
+          FAILED_PRECONDITION, ENDPOINT_CHANGED: a model that has answered is asked at another address
+            now. Do not try again before the spec says another `revision`, or `endpoint_moved`.
+          NOT_FOUND: a run of `adopts` is not in the store. Call again without it.
           UNAVAILABLE: as everywhere: try again with back-off.
         """
 
@@ -185,9 +255,62 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_pb2.FinishRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_pb2.RunView, _abc.Awaitable[_run_pb2.RunView]]:
-        """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent.
+        """Closes the run: no more leases; writes report.json, metrics.json and the tables. Idempotent. One
+        that was closed or cancelled stays as it is.
 
         Errors: NOT_FOUND: no such run. RESOURCE_EXHAUSTED: the store is full: make room, call again.
+        """
+
+    @_abc_1.abstractmethod
+    def Close(
+        self,
+        request: _run_pb2.CloseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.RunView, _abc.Awaitable[_run_pb2.RunView]]:
+        """Says that another execution follows this one: no more leases, its queues are closed for good, its
+        scorers are told to go, its state is SUPERSEDED. Commits of what was asked are still taken in and
+        kept. A run that has ended stays as it ended. Idempotent; `Open` lets the run go on.
+
+        Errors: NOT_FOUND: no such run.
+        """
+
+    @_abc_1.abstractmethod
+    def Cancel(
+        self,
+        request: _run_pb2.CancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.RunView, _abc.Awaitable[_run_pb2.RunView]]:
+        """Ends the run for good, as `Close`, with the state CANCELLED: no `Open` and no `Retry` lets it go on,
+        only another execution does (another `fresh` word). A run that has ended stays as it ended.
+        Idempotent.
+
+        Errors: NOT_FOUND: no such run.
+        """
+
+    @_abc_1.abstractmethod
+    def List(
+        self,
+        request: _run_pb2.ListRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_pb2.ListRunsResponse, _abc.Awaitable[_run_pb2.ListRunsResponse]]:
+        """The runs of the store, by id, in pages. Reads two small objects per run; takes none of them over.
+
+        Errors: INVALID_ARGUMENT: the page token is none of ours.
+        """
+
+    @_abc_1.abstractmethod
+    def Report(
+        self,
+        request: _run_pb2.ReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_run_pb2.ReportPart], _abc.AsyncIterator[_run_pb2.ReportPart]]:
+        """Files of the run's result. Without a path: their names, one `file` each. With one: first `file`,
+        with its digest, then its bytes from `offset` on.
+
+        Errors:
+          NOT_FOUND: no such run or file.
+          INVALID_ARGUMENT: the path leads out of the run's result.
+          ABORTED, CHANGED: the file is not the one of `sha256` any more. Begin it again from zero.
         """
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
