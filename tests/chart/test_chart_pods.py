@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from assay.process.configs import AggregatorConfig, DatasetConfig
+from assay.controller.pods import platform_of
+from assay.process.configs import AggregatorConfig, ControllerConfig, DatasetConfig
 from assay.rpc.callers import Role
 from support.charts import named, pods, rendered
 
@@ -20,10 +21,37 @@ def test_the_config_of_a_service_is_one_that_it_reads(platform, part, model):
     assert config.store.endpoint == "demo-assay-minio.space.svc:9000"
 
 
-@pytest.mark.parametrize(("part", "model"), CONFIGS)
+def controller_config(values):
+    text = named(rendered(values), "ConfigMap", "controller")["data"]["config.json"]
+    return ControllerConfig.model_validate_json(text)
+
+
+def test_the_controllers_config_says_all_that_its_pods_need(platform):
+    images = {"registry": "r.example", "pullSecrets": ["mine"]}
+    config = controller_config({**platform, "images": images})
+    told = platform_of(config, scoring="10.0.0.1:8443", version="1")
+    assert told.images.worker.startswith("r.example/assay/worker:")
+    assert told.images.pull_secrets == ["mine"]
+    assert told.accounts[Role.INFER] == "demo-assay-infer"
+    assert (told.tls_secret, config.lease) == (
+        "demo-assay-tls",
+        "demo-assay-controller",
+    )
+    assert config.store == "http://demo-assay-minio.space.svc:9000/assay/space/demo"
+
+
+def test_who_installs_its_own_certificates_has_pods_mount_them(platform):
+    config = controller_config({**platform, "tls": {"existingSecret": "mine"}})
+    assert config.tls_secret == "mine"
+
+
+@pytest.mark.parametrize(
+    ("part", "model"), [*CONFIGS, ("controller", ControllerConfig)]
+)
 def test_every_file_that_a_config_names_is_mounted(platform, part, model):
     objects = rendered(platform)
     text = named(objects, "ConfigMap", part)["data"]["config.json"]
+    assert model.model_validate_json(text)
     (container,) = pods(objects)[f"demo-assay-{part}"]["containers"]
     mounts = tuple(m["mountPath"] for m in container["volumeMounts"])
     files = [v for v in _leaves(json.loads(text)) if str(v).startswith("/")]

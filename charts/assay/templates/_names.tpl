@@ -46,6 +46,30 @@ labels:
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default $root.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
 
+{{/* The images of Jobs, as a run's placement has them. */}}
+{{- define "assay.images" -}}
+{{- $images := dict "pullPolicy" .Values.images.pullPolicy "pullSecrets" (default list .Values.images.pullSecrets) -}}
+{{- range $name := list "worker" "torch" "judge" "scorer" -}}
+{{- $_ := set $images $name (include "assay.image" (list $ (index $.Values.images $name))) -}}
+{{- end -}}
+{{- toJson $images -}}
+{{- end -}}
+
+{{/* Where everything of this release stands in the bucket. */}}
+{{- define "assay.store.prefix" -}}
+{{- default (printf "%s/%s" .Release.Namespace .Release.Name) .Values.store.prefix -}}
+{{- end -}}
+
+{{- define "assay.store.secure" -}}
+{{- if and .Values.store.secure (not .Values.store.demo.enabled) }}true{{ end -}}
+{{- end -}}
+
+{{/* The store for people. */}}
+{{- define "assay.store.address" -}}
+{{- $scheme := ternary "https" "http" (eq (include "assay.store.secure" .) "true") -}}
+{{- printf "%s://%s/%s/%s" $scheme (include "assay.store.endpoint" .) .Values.store.bucket (include "assay.store.prefix" .) -}}
+{{- end -}}
+
 {{- define "assay.store.secret" -}}
 {{- default (include "assay.part" (list . "store")) .Values.store.existingSecret -}}
 {{- end -}}

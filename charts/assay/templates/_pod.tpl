@@ -166,9 +166,9 @@ spec:
   "endpoint" (include "assay.store.endpoint" $root)
   "bucket" $root.Values.store.bucket
   "region" $root.Values.store.region
-  "prefix" (default (printf "%s/%s" $root.Release.Namespace $root.Release.Name) $root.Values.store.prefix)
+  "prefix" (include "assay.store.prefix" $root)
   "owner" (printf "%s/%s" $root.Release.Namespace $root.Release.Name)
-  "secure" (and $root.Values.store.secure (not $root.Values.store.demo.enabled))
+  "secure" (eq (include "assay.store.secure" $root) "true")
   "credentials" "/etc/assay-store"
   "create_bucket" $root.Values.store.demo.enabled
 -}}

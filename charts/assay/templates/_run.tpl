@@ -1,10 +1,11 @@
 {{/*
-The EvalScope file as the user wrote it, without keys: they go into a Secret, by the model's place.
+The EvalScope file as the user wrote it, without keys: they go into a Secret, by the model's place. Each model
+has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, where none is given.
 */}}
 {{- define "assay.run.keys" -}}
 {{- $keys := dict -}}
 {{- range $index, $model := .Values.eval_config.model -}}
-{{- with $model.key -}}{{- $_ := set $keys (printf "model.%d" $index) (toString .) -}}{{- end -}}
+{{- $_ := set $keys (printf "model.%d" $index) (toString (default "EMPTY" $model.key)) -}}
 {{- end -}}
 {{- with (default .Values.eval_config.judge_key .Values.eval_config.OPENAI_API_KEY) -}}
 {{- $_ := set $keys "judge" (toString .) -}}

@@ -10,7 +10,11 @@ What tells one service's pod from another's: its module, its section of the valu
     "namespace" .Release.Namespace
     "release" .Release.Name
     "aggregator" (printf "%s.%s.svc:8443" (include "assay.part" (list . "aggregator")) .Release.Namespace)
-    "datasets" (printf "%s.%s.svc:8443" (include "assay.part" (list . "dataset")) .Release.Namespace))
+    "datasets" (printf "%s.%s.svc:8443" (include "assay.part" (list . "dataset")) .Release.Namespace)
+    "lease" (include "assay.part" (list . "controller"))
+    "tls_secret" (include "assay.tls.secret" .)
+    "images" (fromJson (include "assay.images" .))
+    "store" (include "assay.store.address" .))
 ) -}}
 {{- end -}}
 

@@ -138,5 +138,9 @@ class ControllerConfig(ServerConfig):
     images: dict[str, Any] = Field(
         description="`spec.placement.images` of an EvalRun that names none"
     )
+    lease: str = ""
+    """The Lease, in the pod's own namespace, by which one of several controllers acts."""
+    service_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    """The folder with the pod's `token` for the API server, `ca.crt` and `namespace`."""
     store: str = ""
     """Where results lie, for people: an address without keys."""
