@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from assay.driving.asking import Clients
 from assay.local.launch import Launch
 from assay.rpc.channel import open_channel
 from assay.rpc.dataset_client import DatasetClient
 from assay.rpc.run_client import RunClient
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """One client for each service."""
-
-    run: RunClient
-    dataset: DatasetClient
 
 
 @asynccontextmanager

@@ -11,13 +11,10 @@ from contextlib import AsyncExitStack, suppress
 
 from assay.domain.actions import (
     Action,
-    AttachDataset,
     EnsureWorkers,
-    FailDataset,
     FinishRun,
     Leave,
     OpenRun,
-    PrepareDataset,
     RetryUnscored,
     Service,
     StartScorer,
@@ -27,19 +24,15 @@ from assay.domain.actions import (
     Wait,
 )
 from assay.domain.decide import decide
-from assay.domain.errors import (
-    AssayError,
-    NotFoundError,
-    TransientError,
-    UnavailableError,
-)
+from assay.domain.errors import AssayError
 from assay.domain.observed import Death, Ending
 from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot
-from assay.local.calls import Calls
+from assay.driving.asking import Asking
+from assay.driving.calls import Calls
+from assay.driving.notices import Deaths, Troubles, news
 from assay.local.launch import Launch
 from assay.local.listener import Listener
-from assay.local.notices import Deaths, Troubles, news
 from assay.local.part import Part
 from assay.local.world import World
 
@@ -69,7 +62,6 @@ class Driver:
         self._troubles = Troubles()
         self._deaths = Deaths()
         self._models = {model.key: model for model in run.models}
-        self._datasets = {dataset.name: dataset for dataset in run.datasets}
 
     def stop(self) -> None:
         """What a first Ctrl-C asks for: finish what is in flight, then go. A second: go at once."""
@@ -88,7 +80,16 @@ class Driver:
             # Processes start meanwhile: importing grpc takes as long as a service needs to listen.
             from assay.local.clients import open_clients  # noqa: PLC0415
 
-            self._clients = await stack.enter_async_context(open_clients(self._launch))
+            clients = await stack.enter_async_context(open_clients(self._launch))
+            self._client = clients.run
+            self._asking = Asking(
+                self._run,
+                clients,
+                self.world.known,
+                self._calls,
+                hearer=self._listener,
+                looked=self._looked,
+            )
             stack.push_async_callback(self._calls.cancel)
             leave = first
             while leave is None and not self._at_once.is_set():
@@ -106,7 +107,7 @@ class Driver:
     async def _step(self) -> Leave | None:
         self._changed.clear()
         if self.world.opened:
-            self._calls.make("watch", self._follow)
+            self._asking.follow(_WATCH_SECONDS)
         until: float | None = None
         for action in decide(self._run, self.world.observed()):
             if isinstance(action, Leave):
@@ -147,83 +148,31 @@ class Driver:
                 self._calls.make(action, self._open)
             case RetryUnscored():
                 self._calls.make(action, self._retry)
-            case PrepareDataset():
-                self._calls.make(action, lambda: self._prepare(action))
-            case AttachDataset():
-                self._calls.make(action, lambda: self._attach(action))
-            case FailDataset():
-                self._calls.make(action, lambda: self._fail(action))
-            case FinishRun(failure=failure):
-                self._calls.make("finish", lambda: self._finish(failure))
+            case FinishRun():
+                # The page of the results before must not stand beside new ones; it is written when all
+                # is done.
+                with suppress(OSError):
+                    (self._launch.folder.path / "report.html").unlink()
+                self._asking.make(action)
+            case _:
+                self._asking.make(action)
 
     async def _open(self) -> None:
         incarnation = self.world.services[Service.AGGREGATOR].incarnation
-        snapshot = await self._clients.run.open(self._run)
+        snapshot = await self._client.open(self._run)
         self.world.open_acknowledged(incarnation)
         self._looked(snapshot)
 
     async def _retry(self) -> None:
-        snapshot = await self._clients.run.retry()
+        snapshot = await self._client.retry()
         self.world.retried = True
         self._looked(snapshot)
 
-    async def _prepare(self, action: PrepareDataset) -> None:
-        name, pictures = action.dataset, action.pictures
-        asked = self._datasets[name]
-        self.world.preparing(name, pictures)
-        try:
-            ready = await self._clients.dataset.prepare(
-                name,
-                asked.source,
-                pictures,
-                self._run.mirrors,
-                lambda step: self._listener.preparing(name, step),
-                member_sources={m.name: m.source for m in asked.members if m.source},
-            )
-        except AssayError as error:
-            self.world.not_prepared(name, pictures, error)
-        else:
-            self.world.prepared(name, pictures, ready.digest)
-            self._listener.prepared(name, ready.sample_count)
-
-    async def _attach(self, action: AttachDataset) -> None:
-        snapshot = await self._clients.run.attach_dataset(
-            action.dataset, models=action.models, digest=action.digest
-        )
-        self._looked(snapshot)
-
-    async def _fail(self, action: FailDataset) -> None:
-        snapshot = await self._clients.run.fail_dataset(
-            action.dataset,
-            models=action.models,
-            reason=action.reason,
-            message=action.message,
-        )
-        self._looked(snapshot)
-
-    async def _finish(self, failure: str) -> None:
-        # The page of the results before must not stand beside new ones; it is written when all is done.
-        with suppress(OSError):
-            (self._launch.folder.path / "report.html").unlink()
-        self._looked(await self._clients.run.finish(failure))
-
     # Looking
 
-    async def _follow(self) -> None:
-        """Follows the run's snapshots until the stream ends or this aggregator goes away."""
-        heard = False
-        try:
-            async for snapshot in self._clients.run.watch(_WATCH_SECONDS):
-                heard = True
-                self._looked(snapshot)
-        except (TransientError, NotFoundError):
-            # Either way its successor is asked as soon as it has accepted the run.
-            if not heard:
-                raise UnavailableError("the aggregator went away") from None
-
     def _looked(self, snapshot: RunSnapshot) -> None:
-        before = self.world.snapshot
-        if not self.world.looked(snapshot):
+        before = self.world.known.snapshot
+        if not self.world.known.looked(snapshot):
             return
         self._listener.looked(snapshot)
         told = news(self._run, before, snapshot)

@@ -269,7 +269,7 @@ async def _driven(
     with _signals(driver):
         leave = await driver.drive()
     leave = leave or Leave(Outcome.INTERRUPTED, "ended at once")
-    snapshot = driver.world.snapshot
+    snapshot = driver.world.known.snapshot
     state, message, code = RunState.RUNNING, leave.message, int(ExitCode.FAILED)
     if leave.outcome is Outcome.FINISHED and snapshot is not None:
         state, message = snapshot.state, snapshot.message

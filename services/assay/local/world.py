@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from assay.domain.actions import Service
-from assay.domain.errors import AssayError, TransientError, UnavailableError
-from assay.domain.observed import (
-    UNPREPARED,
-    Death,
-    Ending,
-    Observed,
-    Preparation,
-    PreparationState,
-    Presence,
-)
-from assay.domain.restarts import progress_of
-from assay.domain.run import PicturePolicy, Run
-from assay.domain.snapshot import RunSnapshot
+from assay.domain.errors import AssayError
+from assay.domain.observed import Death, Ending, Observed, Presence
+from assay.domain.run import Run
 from assay.domain.task import TaskId
+from assay.driving.known import Known
 from assay.local.launch import Launch, scorer_role, worker_role
 from assay.local.part import Part
 
@@ -44,10 +34,8 @@ class World:
         self._died = died
         self._launch = launch
         self._retry_asked = retry
-        self._preparations: dict[tuple[str, PicturePolicy], Preparation] = {}
         self._opened_by: int | None = None
-        self._snapshot_at = 0.0
-        self.snapshot: RunSnapshot | None = None
+        self.known = Known(changed)
         self.retried = False
         self.drain = False
         self.fatal: AssayError | None = None
@@ -100,12 +88,12 @@ class World:
         return Observed(
             now=time.monotonic(),
             opened=self.opened,
-            snapshot=self.snapshot,
-            snapshot_at=self._snapshot_at,
+            snapshot=self.known.snapshot,
+            snapshot_at=self.known.snapshot_at,
             services={name: part.view for name, part in self.services.items()},
             workers={name: part.view for name, part in self.workers.items()},
             scorers={task: part.view for task, part in self.scorers.items()},
-            preparations=dict(self._preparations),
+            preparations=self.known.preparations,
             going_on=self._launch.folder.going_on,
             retry_asked=self._retry_asked,
             retried=self.retried,
@@ -119,62 +107,12 @@ class World:
         """The aggregator's incarnation has accepted the run."""
         self._opened_by = incarnation
 
-    def looked(self, snapshot: RunSnapshot) -> bool:
-        """Takes a snapshot in, unless it is older than the last; says which."""
-        last = self.snapshot
-        if last and (snapshot.epoch, snapshot.version) < (last.epoch, last.version):
-            return False
-        self.snapshot = snapshot
-        self._snapshot_at = time.monotonic()
-        self._changed()
-        return True
-
-    def preparing(self, dataset: str, pictures: PicturePolicy) -> None:
-        """A preparation is under way."""
-        self._prepare(dataset, pictures, state=PreparationState.PREPARING)
-
-    def prepared(self, dataset: str, pictures: PicturePolicy, digest: str) -> None:
-        """A dataset is ready."""
-        self._prepare(dataset, pictures, state=PreparationState.READY, digest=digest)
-
-    def not_prepared(
-        self, dataset: str, pictures: PicturePolicy, error: AssayError
-    ) -> None:
-        """A preparation failed, or the service went away in the middle of it."""
-        if isinstance(error, UnavailableError):
-            self._prepare(dataset, pictures, state=PreparationState.NONE)
-            return
-        failures = self._preparations.get((dataset, pictures), UNPREPARED).failures
-        self._prepare(
-            dataset,
-            pictures,
-            state=PreparationState.FAILED,
-            reason=error.reason,
-            message=str(error),
-            transient=isinstance(error, TransientError),
-            failures=failures + 1,
-            failed_at=time.monotonic(),
-        )
-
-    def progress(self) -> int:
-        """How far the run has come, as one number."""
-        ready = [
-            p for p in self._preparations.values() if p.state is PreparationState.READY
-        ]
-        return progress_of(self.snapshot, len(ready))
-
-    def _prepare(self, dataset: str, pictures: PicturePolicy, **fields: object) -> None:
-        key = (dataset, pictures)
-        before = self._preparations.get(key, UNPREPARED)
-        self._preparations[key] = replace(before, **fields)  # type: ignore[arg-type]
-        self._changed()
-
     def _part(self, role: str, module: str, *, serves: bool) -> Part:
         return Part(
             module=module,
             journal=self._launch.journal(role),
             serves=serves,
             changed=self._changed,
-            progress=self.progress,
+            progress=self.known.progress,
             died=lambda death: self._died(role, death),
         )

@@ -9,10 +9,10 @@ import pytest
 from assay.domain.errors import AssayError, ConflictError, UnavailableError
 from assay.domain.observed import Death, Ending
 from assay.domain.report import RunState
-from assay.local.calls import Calls
+from assay.driving.calls import Calls
+from assay.driving.notices import Deaths, Troubles, news
 from assay.local.journal import last_words
 from assay.local.loopback import free_address
-from assay.local.notices import Deaths, Troubles, news
 from support.decisions import queue, run_of, snapshot, task
 
 RUN = run_of(endpoint_patience=30.0)
