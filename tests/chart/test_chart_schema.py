@@ -26,7 +26,7 @@ def test_the_chart_passes_helms_own_lint(platform):
         ({"store": {"bukket": "x", "demo": {"enabled": True}}}, "bukket"),
         ({"aggregator": {"replicas": 3}}, "replicas"),
         ({"images": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
-        ({"models": {"m": {"serving": {"presett": "vllm"}}}}, "presett"),
+        ({"models": {"m": {"serving": {"enginee": "vllm"}}}}, "enginee"),
         ({"controller": {"replicas": 0}}, "replicas"),
     ],
 )

@@ -21,12 +21,18 @@ from support.charts import CHART
 from support.controlled import TASK, pod_of, scorer, workers
 from support.decisions import snapshot, task
 from support.evalruns import FILE
+from support.served import EVERY, served_workers
 
 JOBS = "/apis/batch/v1/namespaces/space/jobs"
 RUNS = "/apis/assay.dev/v1alpha1/namespaces/space/evalruns"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-BOTH = pytest.mark.parametrize("job", [workers(), scorer()], ids=["worker", "scorer"])
+KINDS = {
+    "worker": workers(),
+    "scorer": scorer(),
+    **{name: served_workers(serving) for name, serving in EVERY.items()},
+}
+EACH = pytest.mark.parametrize("job", KINDS.values(), ids=KINDS)
 
 
 class Strict:
@@ -80,14 +86,14 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
         yield made
 
 
-@BOTH
+@EACH
 def test_the_api_server_takes_a_job_of_ours_whole(strict: Strict, job) -> None:
     made = strict.ask("POST", JOBS, job)
     (owner,) = made["metadata"]["ownerReferences"]
     assert owner["kind"] == "EvalRun"
 
 
-@BOTH
+@EACH
 def test_a_pod_of_ours_is_let_in_under_pod_security_restricted(
     strict: Strict, job
 ) -> None:

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from assay.config.file import EvalFile
 from assay.config.kinds import Kind, Text
-
-# Objects that are handed to Kubernetes as they are: it knows their fields, and newer ones too.
-Handed = dict[str, Any]
-Port = Annotated[int, Field(ge=1, le=65535)]
+from assay.config.sections import Handed, Port, Section
+from assay.config.serving import Serving
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
-        protected_namespaces=(),
-    )
-
-
-class ImageRef(_Section):
+class ImageRef(Section):
     """Where an image comes from."""
 
     repository: str = Field(description="Without registry and tag.")
@@ -41,7 +28,7 @@ class ImageRef(_Section):
     )
 
 
-class Images(_Section):
+class Images(Section):
     """The images of the platform."""
 
     registry: str = Field(description="Before every repository; empty: none.")
@@ -54,7 +41,7 @@ class Images(_Section):
     scorer: ImageRef
 
 
-class Scheduling(_Section):
+class Scheduling(Section):
     """Where pods may run, and with what."""
 
     resources: Handed = Field(default={})
@@ -78,7 +65,7 @@ class Single(Scheduling):
     """A service that has one pod by construction."""
 
 
-class Demo(_Section):
+class Demo(Section):
     """One MinIO pod, to try things out: not for production."""
 
     enabled: bool
@@ -92,7 +79,7 @@ class Demo(_Section):
     resources: Handed
 
 
-class Store(_Section):
+class Store(Section):
     """Where datasets, answers and results are kept: any S3 endpoint."""
 
     endpoint: str = Field(description="host[:port]; empty with `demo.enabled`.")
@@ -111,19 +98,6 @@ class Store(_Section):
     demo: Demo
 
 
-class Serving(_Section):
-    """An engine that is launched beside each worker."""
-
-    preset: str = Field(default="", pattern="^(vllm|ms-swift|lmdeploy|ollama)?$")
-    image: str = ""
-    command: list[str] = Field(default=[])
-    args: list[str] = Field(default=[])
-    port: Port = 8000
-    gpus: int = Field(default=1, ge=0)
-    resources: Handed = Field(default={})
-    env: list[Handed] = Field(default=[])
-
-
 class ModelPods(Scheduling):
     """How a model's workers run; nothing here changes a score, but `serving` names other weights."""
 
@@ -131,21 +105,21 @@ class ModelPods(Scheduling):
     serving: Serving | None = None
 
 
-class Queue(_Section):
+class Queue(Section):
     """Kueue's queue; its label is all that is set."""
 
     name: str
     priority_class: str
 
 
-class ApiServer(_Section):
+class ApiServer(Section):
     """What pods reach when they talk to the API server: policies see its endpoint, not its Service."""
 
     cidrs: list[str] = Field(description="Empty: any address.")
     port: Port
 
 
-class NetworkPolicy(_Section):
+class NetworkPolicy(Section):
     """Who may reach whom."""
 
     enabled: bool
@@ -155,13 +129,13 @@ class NetworkPolicy(_Section):
     )
 
 
-class Tls(_Section):
+class Tls(Section):
     """Certificates between our services."""
 
     existing_secret: str = Field(description="With tls.crt, tls.key and ca.crt.")
 
 
-class Platform(_Section):
+class Platform(Section):
     """Every key that is not EvalScope's."""
 
     name_override: str

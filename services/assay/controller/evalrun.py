@@ -20,7 +20,14 @@ import msgspec
 from assay.config import parse, resolve
 from assay.config.problems import joined, kept
 from assay.controller.conditions import EvalRunStatus
-from assay.controller.placement import Placement, read_placement
+from assay.controller.placement import (
+    Placement,
+    addressed,
+    check_placement,
+    is_loopback,
+    read_placement,
+    with_engines,
+)
 from assay.domain.errors import ConfigError
 from assay.domain.identity import spec_digest
 from assay.domain.run import Run
@@ -32,7 +39,6 @@ _PATIENCE = 10**9
 """Seconds: a dead endpoint is waited for with a condition that says so, unless the file names a patience."""
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _NO_KEY = (None, "", "EMPTY")
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 _JUDGE_KEYS = ("OPENAI_API_KEY", "judge_key")
 
 
@@ -121,10 +127,13 @@ def read(item: EvalRun) -> Request:
         ConfigError: everything that is refused, each with its path below `spec`.
     """
     spec = item.spec
-    with _below("spec.file"):
-        run = _run(spec.file)
     with _below("spec.placement"):
-        placement = read_placement(spec.placement or {}, run)
+        placement = read_placement(spec.placement or {})
+    with _below("spec.file"):
+        run = with_engines(_run(addressed(spec.file, placement)), placement)
+        _check_addresses(run)
+    with _below("spec.placement"):
+        check_placement(placement, run)
     digest = spec_digest(run)
     return Request(
         run_id=run_id(item.metadata.name, digest),
@@ -159,10 +168,6 @@ def _run(file: Mapping[str, Any]) -> Run:
     parsed = parse(_without_keys(file))
     # Relative paths have been refused: nothing is looked for on the controller's disk.
     resolved = resolve(parsed, environ={}, lmu_data=(), base_dir=Path("/"))
-    with kept(problems):
-        _check_addresses(resolved.run)
-    if problems:
-        raise joined(problems)
     if "endpoint_patience" in file:
         return resolved.run
     return replace(resolved.run, endpoint_patience=_PATIENCE)
@@ -245,12 +250,13 @@ def _check_machine(file: Mapping[str, Any]) -> None:
 
 def _check_addresses(run: Run) -> None:
     for place, model in enumerate(run.models):
-        host = urlsplit(model.endpoint.api_base).hostname or ""
-        if _LOOPBACK.fullmatch(host):
+        if model.launched is None and is_loopback(model.endpoint.api_base):
+            host = urlsplit(model.endpoint.api_base).hostname
             raise ConfigError(
                 f"eval_config.model[{place}].api_base",
                 f"{host} is a pod's own address, and no engine runs in it",
-                "name where the model is served",
+                "name where the model is served, or have an engine launched there: "
+                f"spec.placement.models.{model.key}.serving",
             )
 
 

@@ -17,6 +17,7 @@ from assay.controller.pods import (
     AUTHORITY,
     KEY,
     TOKEN,
+    Beside,
     Manifest,
     Part,
     Platform,
@@ -70,7 +71,10 @@ def worker_job(
     place, model = next(
         (n, m) for n, m in enumerate(request.run.models) if m.key == model_key
     )
-    key = (request.keys_secret, f"model.{place}") if request.keys_secret else None
+    pods = request.placement.of(model.key)
+    # An engine of ours asks for no key, so none has to be there.
+    keyed = request.keys_secret and pods.serving is None
+    key = (request.keys_secret, f"model.{place}") if keyed else None
     config = InferConfig(
         **_calls(request.run_id, platform.aggregator, platform),
         listen="",
@@ -79,7 +83,6 @@ def worker_job(
         api_key_file=Path(KEY) if key else None,
         drain_seconds=DRAIN_SECONDS,
     )
-    pods = request.placement.of(model.key)
     part = Part(
         role=Role.INFER,
         container=WORKER,
@@ -89,6 +92,13 @@ def worker_job(
         scheduling=pods,
         grace=DRAIN_SECONDS + _DRAINED_SECONDS,
         key=key,
+        beside=Beside(
+            serving=pods.serving,
+            served_name=model.served_name,
+            gpu_resource=request.placement.gpu_resource,
+        )
+        if pods.serving
+        else None,
     )
     spec = {
         **seats(pods.replicas),

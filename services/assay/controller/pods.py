@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from assay.config.chart import Scheduling
 from assay.config.problems import config_error
+from assay.config.serving import Serving
+from assay.controller.engines import sidecar, volumes
 from assay.controller.placement import PodImages
 from assay.domain.errors import ConfigError
 from assay.process.configs import ControllerConfig
@@ -108,6 +110,7 @@ class Part:
         config: its process's config as JSON, without secrets.
         grace: seconds it has to end after SIGTERM.
         key: a Secret and the name in it that holds the model's key; None: it needs none.
+        beside: the engine that is launched beside it, as the pod has it; None: none is.
     """
 
     role: Role
@@ -118,11 +121,26 @@ class Part:
     scheduling: Scheduling
     grace: int
     key: tuple[str, str] | None = None
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """An engine in a pod.
+
+    Attributes:
+        served_name: what requests call the model.
+        gpu_resource: what the scheduler calls a GPU.
+    """
+
+    serving: Serving
+    served_name: str
+    gpu_resource: str
 
 
 def pod_spec(part: Part, platform: Platform, images: PodImages) -> Manifest:
     """The pod of a Job."""
-    volumes, mounts = _volumes(part, platform)
+    mounted, mounts = _volumes(part, platform)
     return {
         "restartPolicy": "Never",
         "serviceAccountName": platform.accounts[part.role],
@@ -143,9 +161,22 @@ def pod_spec(part: Part, platform: Platform, images: PodImages) -> Manifest:
             if images.pull_secrets
             else {}
         ),
+        **_engine(part.beside, images.pull_policy),
         "containers": [_container(part, images.pull_policy, mounts)],
-        "volumes": volumes,
+        "volumes": [*mounted, *(volumes(part.beside.serving) if part.beside else ())],
     }
+
+
+def _engine(beside: Beside | None, pull_policy: str) -> Manifest:
+    if beside is None:
+        return {}
+    container = sidecar(
+        beside.serving,
+        beside.served_name,
+        gpu_resource=beside.gpu_resource,
+        pull_policy=pull_policy,
+    )
+    return {"initContainers": [container]}
 
 
 def _container(part: Part, pull_policy: str, mounts: list[Manifest]) -> Manifest:
@@ -177,7 +208,7 @@ def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manif
         "expirationSeconds": TOKEN_SECONDS,
     }
     authority = _secret(platform.tls_secret, AUTHORITY.name, AUTHORITY)
-    volumes: list[Manifest] = [
+    mounted: list[Manifest] = [
         {
             "name": "identity",
             "projected": {"sources": [{"serviceAccountToken": identity}]},
@@ -192,9 +223,9 @@ def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manif
     ]
     if part.key is not None:
         secret, name = part.key
-        volumes.append({"name": "key", "secret": _secret(secret, name, KEY)})
+        mounted.append({"name": "key", "secret": _secret(secret, name, KEY)})
         mounts.append({"name": "key", "mountPath": str(KEY.parent), "readOnly": True})
-    return volumes, mounts
+    return mounted, mounts
 
 
 def _secret(name: str, key: str, path: PurePosixPath) -> Manifest:

@@ -70,6 +70,22 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """An engine that is launched beside each worker of a model: what of it can change an answer.
+
+    Attributes:
+        image: of its container.
+        weights: what it loads, as it names it; empty: its image or its arguments say.
+        command, args: of its container; `$(NAME)` stands for what differs from pod to pod.
+    """
+
+    image: str
+    weights: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model under test.
 
@@ -79,6 +95,7 @@ class Model:
         served_name: the `model` field of the request body (upstream's `type`).
         revision: free text that tells apart weights behind one name.
         nproc: requests in flight for this model over all workers.
+        launched: the engine that the run launches for it; None: it is served elsewhere.
     """
 
     key: str
@@ -89,6 +106,7 @@ class Model:
     pictures: PicturePolicy = field(default_factory=PicturePolicy)
     revision: str | None = None
     nproc: int = 4
+    launched: Launched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +154,7 @@ class Run:
         endpoint_patience: seconds a dead endpoint is waited for before the run ends FAILED.
         mirrors: URL prefix -> replacement, applied to every dataset address.
         fresh: a free word that makes an otherwise equal run another one.
+        endpoint_moved: models that have answered may be asked at another address: they are the same.
         notes: what was accepted without effect or mapped, one sentence each, for the report.
     """
 
@@ -150,4 +169,5 @@ class Run:
     endpoint_patience: float = 120.0
     mirrors: Mapping[str, str] = field(default_factory=dict)
     fresh: str = ""
+    endpoint_moved: bool = False
     notes: tuple[str, ...] = ()
