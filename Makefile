@@ -107,6 +107,8 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requireme
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/peer.in -o requirements/peer.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/worker.in -o requirements/worker.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/digits.in -o requirements/digits.txt
+	@# Alone: its tools ask for older versions of what the others have.
+	@$(COMPILE) requirements/charts.in -o requirements/charts.txt
 	@$(COMPILE) --no-deps requirements/vlmeval.in -o requirements/vlmeval.txt
 
 $(UV):
