@@ -73,7 +73,7 @@ class Committer:
         store: ObjectStore,
         leadership: Leadership,
         executor: Executor,
-        committed: Callable[[TaskId, Sequence[int]], None],
+        committed: Callable[[TaskId, Sequence[tuple[Completion, Place]]], None],
     ) -> None:
         """Makes a committer; `run` does its work.
 
@@ -83,7 +83,7 @@ class Committer:
             store: where segments go.
             leadership: asked after each PUT, before each acknowledgement.
             executor: where PUTs block.
-            committed: told which ordinals of the task have a durable record now.
+            committed: told which records of the task are durable now, and where they stand.
         """
         self._track = track
         self._ledger = ledger
@@ -96,6 +96,11 @@ class Committer:
         self._closing = False
         self._unsettled: _Segment | None = None
         self._next_seq = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose segments it writes."""
+        return self._track.epoch
 
     @property
     def settled_count(self) -> int:
@@ -229,16 +234,12 @@ class Committer:
 
     def _settle(self, segment: _Segment) -> None:
         epoch, seq = self._track.epoch, segment.seq
-        outcomes = iter(
-            [
-                self._folded(record.completion, Place(epoch, seq, offset))
-                for offset, record in zip(segment.offsets, segment.records, strict=True)
-            ]
-        )
-        self._committed(
-            self._track.task,
-            [record.completion.ordinal for record in segment.records],
-        )
+        settled = [
+            (record.completion, Place(epoch, seq, offset))
+            for offset, record in zip(segment.offsets, segment.records, strict=True)
+        ]
+        outcomes = iter([self._folded(said, place) for said, place in settled])
+        self._committed(self._track.task, settled)
         for waiting in segment.waiting:
             answer = [next(outcomes) for _ in waiting.records]
             if not waiting.future.done():

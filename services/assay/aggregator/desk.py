@@ -227,7 +227,7 @@ class ScoreDesk:
         if former is not None:
             former.lost.set()
         session = ScoringSession(
-            self._book.means, task, self._book.segments_of(task), self._book.pinned.run
+            self._book.means, task, self._book.shelves_of(task), self._book.pinned.run
         )
         self._sessions[task_id] = session
         task.scorers += 1
@@ -248,7 +248,8 @@ class ScoreDesk:
             StoreFullError, StoreUnavailableError: as the store says.
         """
         score = await session.finish(outcome)
-        session.task.score, digest = score, score.digest
+        session.task.score, session.task.scored_in = score, None
+        digest = score.digest
         await self._book.publish_score(session.task)
         self._book.changes.note()
         _log.info("task scored", task=str(session.task.id), score_digest=digest)

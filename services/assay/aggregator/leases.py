@@ -12,7 +12,7 @@ start long after the last segment, expects nobody and waits for nothing.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assay.domain.lease import HeldLease
@@ -154,6 +154,21 @@ class LeaseBook:
         self.expire()
         self._expected.discard(worker)
         return [self._extended(worker, lease) for lease in held]
+
+    def leases_of(self, task: TaskId) -> dict[int, float]:
+        """Samples of a task that somebody holds, and until when."""
+        pool = self._pools.get(task)
+        held = pool.leased if pool else {}
+        return {o: self._leases[lease_id].expires for o, lease_id in held.items()}
+
+    def withhold(self, task: TaskId, until: Mapping[int, float]) -> None:
+        """Hands open samples out only from a moment on: somebody else is asking them until then."""
+        pool = self._pools[task]
+        for ordinal, expires in until.items():
+            if pool.is_open(ordinal) and ordinal not in pool.leased:
+                lease_id = f"withheld-{task}-{ordinal}"
+                self._leases[lease_id] = _Lease("", task, {ordinal}, expires)
+                pool.leased[ordinal] = lease_id
 
     def release(self, worker: str, lease_ids: Iterable[str]) -> None:
         """Takes leases back at once; unknown ones, and others' are ignored."""

@@ -1,38 +1,65 @@
 """Which record counts for each sample of a task; pure, and small enough to hold every sample in memory.
 
-The committer folds records in as they become durable, take-over folds in what it admitted: the result
-does not depend on the order. Answers stay in the store; the ledger remembers where the winner stands.
+The committer folds records in as they become durable, take-over folds in what it admitted, and what former
+executions answered: the result does not depend on the order. Answers stay in the store; the ledger remembers
+where the winner stands.
 """
 
 from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from assay.domain.completion import Completion
 from assay.domain.sample import UnscoredReason
 
 _OPEN, _FAILED, _ANSWERED, _BARRED = range(4)
+_TOLD = frozenset({_FAILED, _ANSWERED})
+"""States that a record told."""
 _REASONS = tuple(UnscoredReason)
 _NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record stands; the lower of two successes wins."""
+    """Where a record stands; the lower of two successes wins, and one of this run before any other.
+
+    Attributes:
+        source: 0: this run; from 1 on: former executions whose answers it goes on from.
+    """
 
     epoch: int
     seq: int
     offset: int
+    source: int = 0
+
+    def beats(self, other: Place) -> bool:
+        """Whether the record here counts, of two that say as much."""
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[int, int, int, int]:
+        return self.source, self.epoch, self.seq, self.offset
+
+
+class Digest(Protocol):
+    """What hashlib gives."""
+
+    def update(self, data: bytes, /) -> None:
+        """Takes bytes in."""
+        ...
 
 
 class Ledger:
     """Sample states of one task.
 
     The rule: a success beats any error; among successes, and among errors, the lowest place wins.
-    Errors of epochs before `retry_epoch` are void: those samples were asked for again.
+    Errors of epochs before `retry_epoch` are void: those samples were asked for again. So are, once there
+    was a retry, all errors of former executions.
     """
 
     def __init__(
@@ -52,7 +79,10 @@ class Ledger:
         self._epochs = array("I", bytes(4 * total))
         self._seqs = array("I", bytes(4 * total))
         self._offsets = array("I", bytes(4 * total))
+        self._sources = bytearray(total)
         self._tally = [total, 0, 0, 0]
+        self.adopted_count = 0
+        """Samples whose record that counts stands in a former execution."""
         self._by_reason = [0] * len(_REASONS)
         for ordinal, reason in barred.items():
             if ordinal < total:
@@ -79,6 +109,16 @@ class Ledger:
         return self._tally[_FAILED]
 
     @property
+    def answered_by(self) -> dict[int, int]:
+        """How many records that count stand where: source -> samples; none of zero."""
+        told = Counter(
+            source
+            for source, state in zip(self._sources, self._states, strict=True)
+            if state in _TOLD
+        )
+        return dict(sorted(told.items()))
+
+    @property
     def unscored_by_reason(self) -> dict[UnscoredReason, int]:
         """How many samples have each reason; reasons without a sample are left out."""
         return {
@@ -103,28 +143,20 @@ class Ledger:
     def fold(self, completion: Completion, place: Place) -> bool:
         """Takes a durable record in; says whether it is the one that counts now."""
         ordinal, failure = completion.ordinal, completion.failure
-        if not self.has(ordinal) or (failure and place.epoch < self.retry_epoch):
+        if not self.has(ordinal) or (failure and self._is_void(place)):
             return False
         wanted = _ANSWERED if failure is None else _FAILED
         state = self._states[ordinal]
         known = self._place(ordinal)
-        if state > wanted or (state == wanted and known <= place):
+        if state > wanted or (state == wanted and not place.beats(known)):
             return False
+        self.adopted_count += bool(place.source) - bool(self._sources[ordinal])
         self._set(ordinal, wanted, failure.reason if failure else None)
         self._epochs[ordinal] = place.epoch
         self._seqs[ordinal] = place.seq
         self._offsets[ordinal] = place.offset
+        self._sources[ordinal] = place.source
         return True
-
-    def retry(self, epoch: int) -> int:
-        """Opens samples whose error is older than `epoch` again; returns how many."""
-        self.retry_epoch = epoch
-        opened = 0
-        for ordinal, state in enumerate(self._states):
-            if state == _FAILED and self._epochs[ordinal] < epoch:
-                self._set(ordinal, _OPEN, None)
-                opened += 1
-        return opened
 
     def winners(self) -> Iterator[tuple[int, Place | None, UnscoredReason | None]]:
         """Each sample in order: where its record stands, or why it was barred; neither while open."""
@@ -136,13 +168,15 @@ class Ledger:
             else:
                 yield ordinal, self._place(ordinal), None
 
-    def digest(self) -> str:
-        """Names exactly the records that count: it changes when, and only when, one of them does."""
+    def digest(self, runs: Sequence[str] = ("",)) -> str:
+        """Names exactly the records that count: it changes when, and only when, one of them does.
+
+        Args:
+            runs: what the run of each source is called; empty: the one that asks.
+        """
         found = hashlib.sha256()
-        for ordinal, state in enumerate(self._states):
-            if state == _OPEN:
-                # Where a record stood that was retried away says nothing.
-                self._epochs[ordinal] = self._seqs[ordinal] = self._offsets[ordinal] = 0
+        if any(runs):
+            self._name_sources(found, runs)
         for column in (self._epochs, self._seqs, self._offsets):
             found.update(column.tobytes())
         found.update(self._states)
@@ -150,7 +184,33 @@ class Ledger:
         return found.hexdigest()
 
     def _place(self, ordinal: int) -> Place:
-        return Place(self._epochs[ordinal], self._seqs[ordinal], self._offsets[ordinal])
+        return Place(
+            self._epochs[ordinal],
+            self._seqs[ordinal],
+            self._offsets[ordinal],
+            self._sources[ordinal],
+        )
+
+    def _name_sources(self, digest: Digest, runs: Sequence[str]) -> None:
+        """Says whose records count: alike in every run that goes on from the same ones."""
+        told = self.answered_by
+        order = sorted({runs[source] for source in told})
+        if order in ([], [""]):
+            return
+        digest.update("\0".join(order).encode())
+        numbers = bytearray(256)
+        for source in told:
+            numbers[source] = order.index(runs[source])
+        sources = zip(self._sources, self._states, strict=True)
+        digest.update(
+            bytes(numbers[s] if state in _TOLD else 0 for s, state in sources)
+        )
+
+    def _is_void(self, place: Place) -> bool:
+        """Whether an error that stands there was asked for again."""
+        if place.source:
+            return self.retry_epoch > 0
+        return place.epoch < self.retry_epoch
 
     def _set(self, ordinal: int, state: int, reason: UnscoredReason | None) -> None:
         before = self._states[ordinal]

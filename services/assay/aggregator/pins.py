@@ -1,6 +1,11 @@
-"""What a run is held to from its first moment on: its spec, and the digest of every dataset. Blocking."""
+"""What a run is held to from its first moment on: its spec, its datasets, whose answers it goes on from.
+
+Everything here blocks.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import msgspec
 
@@ -11,8 +16,25 @@ from assay.store import keys
 from assay.store.spec import PinnedSpec, decode_pinned, encode_pinned
 
 
-class _PinnedDataset(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A task of a former execution whose answers a task goes on from."""
+
+    run_id: str
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedTask:
+    """What `task.json` holds.
+
+    Attributes:
+        prepared_digest: of the dataset it is held to.
+        sources: in the order in which their records count; more may be added behind, none goes.
+    """
+
     prepared_digest: str
+    sources: tuple[Source, ...] = ()
 
 
 def read_spec(means: Means) -> PinnedSpec | None:
@@ -33,18 +55,17 @@ def pin_spec(means: Means, pinned: PinnedSpec) -> None:
     means.store.put(keys.spec(means.run_id), encode_pinned(pinned))
 
 
-def dataset_of(means: Means, task_id: TaskId) -> str:
-    """The digest of the prepared dataset a task is held to; empty: none yet.
+def read_task(means: Means, task_id: TaskId) -> PinnedTask | None:
+    """What a task is held to; None: nothing yet.
 
     Raises:
         CorruptError: it cannot be read.
     """
     key = _key(means, task_id)
     try:
-        data = means.store.get(key)
-        return msgspec.json.decode(data, type=_PinnedDataset).prepared_digest
+        return msgspec.json.decode(means.store.get(key), type=PinnedTask)
     except NotFoundError:
-        return ""
+        return None
     except msgspec.MsgspecError as error:
         raise CorruptError(
             f"cannot read {key}: {error}",
@@ -52,18 +73,18 @@ def dataset_of(means: Means, task_id: TaskId) -> str:
         ) from error
 
 
-def pin_dataset(means: Means, task_id: TaskId, digest: str) -> None:
-    """Holds a task to a prepared dataset; again to the same one is no error.
+def pin_task(means: Means, task_id: TaskId, pinned: PinnedTask) -> None:
+    """Holds a task to a prepared dataset and to whom it goes on from; again is no error.
 
     Raises:
-        ConflictError: it is held to another one.
+        ConflictError: it is held to another dataset.
     """
-    present = dataset_of(means, task_id)
-    if present and present != digest:
-        raise dataset_changed(task_id, present, digest)
-    if not present:
-        data = msgspec.json.encode(_PinnedDataset(digest))
-        means.store.put(_key(means, task_id), data)
+    present = read_task(means, task_id)
+    digest = pinned.prepared_digest
+    if present is not None and present.prepared_digest != digest:
+        raise dataset_changed(task_id, present.prepared_digest, digest)
+    if present != pinned:
+        means.store.put(_key(means, task_id), msgspec.json.encode(pinned))
 
 
 def dataset_changed(task_id: TaskId, present: str, other: str) -> ConflictError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from assay.aggregator.endpoints import EndpointView
 from assay.aggregator.leases import LeaseBook
@@ -15,10 +16,14 @@ from assay.domain.snapshot import (
     EndpointCondition,
     HeadlineScore,
     QueueSnapshot,
+    RunSnapshot,
     TaskSnapshot,
 )
 from assay.domain.task import TaskCounts, TaskState
 from assay.report.headline import figure, headline_metrics, scale_words
+
+if TYPE_CHECKING:
+    from assay.aggregator.runbook import RunBook
 
 
 def end_state(tasks: Iterable[Task], *, failure: str) -> RunState:
@@ -31,7 +36,40 @@ def end_state(tasks: Iterable[Task], *, failure: str) -> RunState:
     return RunState.COMPLETE
 
 
-def task_snapshot(task: Task, queue: LeaseBook) -> TaskSnapshot:
+def run_snapshot(book: RunBook) -> RunSnapshot:
+    """A run as drivers see it.
+
+    Raises:
+        NotFoundError: it was never opened.
+    """
+    pinned, now = book.pinned, book.means.clock()
+    return RunSnapshot(
+        run_id=pinned.run_id,
+        state=book.standing.state,
+        tasks=tuple(
+            _task_snapshot(task, book.queue(task.id.model))
+            for task in book.tasks.values()
+        ),
+        queues=tuple(
+            _queue_snapshot(
+                book.queue_state(name),
+                book.queue(name),
+                book.tasks_of(name),
+                board.view(),
+                name=name,
+                now=now,
+            )
+            for name, board in book.boards.items()
+        ),
+        epoch=book.epoch.number,
+        version=book.changes.version,
+        message=book.standing.message or book.trouble,
+        started=pinned.started,
+        finished=book.standing.finished,
+    )
+
+
+def _task_snapshot(task: Task, queue: LeaseBook) -> TaskSnapshot:
     """One task as drivers see it."""
     return TaskSnapshot(
         id=task.id,
@@ -41,6 +79,7 @@ def task_snapshot(task: Task, queue: LeaseBook) -> TaskSnapshot:
         committed=task.opened.committed if task.opened else 0,
         message=task.failure or task.withheld,
         score=_headline(task),
+        adopted=task.opened.ledger.adopted_count if task.opened else 0,
     )
 
 
@@ -71,7 +110,7 @@ def _headline(task: Task) -> HeadlineScore | None:
     )
 
 
-def queue_snapshot(
+def _queue_snapshot(
     state: QueueState,
     queue: LeaseBook,
     tasks: Iterable[Task],

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,23 +13,25 @@ import structlog
 
 from assay.aggregator import pins, scores, standing
 from assay.aggregator.changes import Changes
-from assay.aggregator.committer import Committer, Track
+from assay.aggregator.committer import Committer
 from assay.aggregator.endpoints import EndpointBoard
 from assay.aggregator.leases import LeaseBook
-from assay.aggregator.ledger import Ledger, Place
+from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
-from assay.aggregator.progress import queue_snapshot, task_snapshot
+from assay.aggregator.opening import enter, open_pinned, open_task
+from assay.aggregator.pins import Source
+from assay.aggregator.progress import run_snapshot
+from assay.aggregator.sources import Former, Hear, Shelf
 from assay.aggregator.standing import RUNNING, Standing
-from assay.aggregator.takeover import Epoch, admitted_segments, begin_epoch
-from assay.aggregator.tasks import OpenTask, Task, limited_too_far
+from assay.aggregator.takeover import Epoch, begin_epoch
+from assay.aggregator.tasks import Task
+from assay.domain.completion import Completion
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
-from assay.domain.identity import spec_digest, task_digest
+from assay.domain.identity import spec_digest
 from assay.domain.lease import QueueState
 from assay.domain.run import Run
-from assay.domain.sample import UnscoredReason
 from assay.domain.snapshot import RunSnapshot
 from assay.domain.task import TaskId
-from assay.store.prepared import PreparedDataset
 from assay.store.spec import PinnedSpec
 
 _REANNOUNCE_SECONDS = 5.0
@@ -42,14 +43,26 @@ _log = structlog.get_logger(__name__)
 class RunBook:
     """Everything an aggregator knows of its run."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Means, former: Former) -> None:
+        """Knows nothing of the run yet.
+
+        Args:
+            means: what the aggregator works with.
+            former: gives a run that this one goes on from.
+        """
         self.means = means
+        self.former = former
         self.epoch = Epoch(0, {}, 0)
         self.tasks: dict[TaskId, Task] = {}
         self.boards: dict[str, EndpointBoard] = {}
         self.changes = Changes()
+        self.recent: dict[str, set[str]] = {}
+        """By model: workers that wrote shortly before this process took the run over."""
+        self.followers: dict[TaskId, list[Hear]] = {}
+        """Runs that go on from this one's answers, by task."""
         self.standing = RUNNING
-        self._trouble = ""
+        self.trouble = ""
+        """What keeps answers from being kept now, in one sentence; empty: nothing does."""
         self.stopping = False
         self.lost: asyncio.Future[AssayError] = (
             asyncio.get_running_loop().create_future()
@@ -57,7 +70,6 @@ class RunBook:
         """Set when this process may not acknowledge any more: the reason to end it."""
         self._pinned: PinnedSpec | None = None
         self._queues: dict[str, LeaseBook] = {}
-        self._recent: dict[str, set[str]] = {}
         self._writers: dict[TaskId, asyncio.Task[None]] = {}
 
     # The run
@@ -80,8 +92,8 @@ class RunBook:
         """Whether the run was accepted."""
         return self._pinned is not None
 
-    async def restore(self) -> None:
-        """Begins an epoch and rebuilds the run from the store, as far as it is there.
+    async def begin(self) -> None:
+        """Begins an epoch: from now on no former process can add to the run, and its answers are known.
 
         Raises:
             CorruptError: the run's own files cannot be read.
@@ -93,8 +105,22 @@ class RunBook:
         if self._pinned is None:
             return
         self.standing = await means.block(standing.read, means.store, means.run_id)
-        self._add_tasks(self._pinned.run)
-        await self._attach_all()
+
+    async def load(self) -> None:
+        """Rebuilds the run from the store, as far as it is there.
+
+        Raises:
+            CorruptError: the run's own files cannot be read, or a run that it goes on from is gone.
+            StoreUnavailableError, StoreFullError: as the store says.
+        """
+        # Of a former try that failed half-way nothing was served.
+        await self.stop_writers()
+        for task in self.tasks.values():
+            if task.opened is not None:
+                task.opened.leave()
+        if self._pinned is not None:
+            self._add_tasks(self._pinned.run)
+            await open_pinned(self)
 
     async def accept(self, pinned: PinnedSpec) -> None:
         """Pins the run's spec and makes its tasks."""
@@ -111,7 +137,7 @@ class RunBook:
         models = {model.key: model for model in run.models}
         for task in self.tasks.values():
             task.run, task.model = run, models[task.id.model]
-            if task.score is not None and not task.is_answered_by(task.score):
+            if task.score is not None and not task.has_present_score:
                 # Its answers were all that was wanted so far.
                 task.score = None
         for key, queue in self._queues.items():
@@ -138,10 +164,26 @@ class RunBook:
             CorruptError, StoreUnavailableError, StoreFullError: not begun, or not to its end; this
                 process must go, and the next one rebuilds the run from the store.
         """
+        await self._begin_anew(retry=True)
+
+    async def adopt(self, run_ids: Sequence[str]) -> None:
+        """Goes on from the answers of more runs.
+
+        Raises:
+            CorruptError, StoreUnavailableError, StoreFullError: as `retry`.
+        """
+        adopts = (*self.pinned.adopts, *run_ids)
+        pinned = replace(self.pinned, adopts=adopts)
+        await self.means.block(pins.pin_spec, self.means, pinned)
+        self._pinned = pinned
+        if any(task.opened for task in self.tasks.values()):
+            await self._begin_anew(retry=False)
+
+    async def _begin_anew(self, *, retry: bool) -> None:
         await self.stop_writers()
         try:
-            await self._begin_epoch(retry=True)
-            await self._attach_all()
+            await self._begin_epoch(retry=retry)
+            await open_pinned(self)
         except AssayError as error:
             self._lose(error)
             raise
@@ -161,34 +203,12 @@ class RunBook:
         Raises:
             NotFoundError: it was never opened.
         """
-        pinned, now = self.pinned, self.means.clock()
-        tasks = list(self.tasks.values())
-        return RunSnapshot(
-            run_id=pinned.run_id,
-            state=self.standing.state,
-            tasks=tuple(task_snapshot(t, self.queue(t.id.model)) for t in tasks),
-            queues=tuple(
-                queue_snapshot(
-                    self.queue_state(name),
-                    self.queue(name),
-                    self.tasks_of(name),
-                    board.view(),
-                    name=name,
-                    now=now,
-                )
-                for name, board in self.boards.items()
-            ),
-            epoch=self.epoch.number,
-            version=self.changes.version,
-            message=self.standing.message or self._trouble,
-            started=pinned.started,
-            finished=self.standing.finished,
-        )
+        return run_snapshot(self)
 
     def suffer(self, trouble: str) -> None:
-        """What keeps answers from being kept now, in one sentence; empty: nothing does."""
-        if trouble != self._trouble:
-            self._trouble = trouble
+        """Says what keeps answers from being kept now, in one sentence; empty: nothing does."""
+        if trouble != self.trouble:
+            self.trouble = trouble
             self.changes.note()
 
     # Tasks
@@ -231,12 +251,13 @@ class RunBook:
             ConflictError: another digest is pinned.
             NotFoundError: the dataset is not prepared in the store.
         """
-        await self._open_task(task, digest)
-        await self._enter(task)
+        await open_task(self, task, digest)
+        await enter(self, task)
 
     async def publish_score(self, task: Task) -> None:
         """Puts a task's score where a person looks for it."""
         score, withheld = task.score, task.hides_files
+        kept_in = (task.scored_in or Source(self.means.run_id, task.id)).run_id
         if score is not None:
             await self.means.block(
                 lambda: scores.publish(
@@ -244,16 +265,25 @@ class RunBook:
                     self.means.run_id,
                     task.id,
                     score,
+                    kept_in=kept_in,
                     withheld=withheld,
                 )
             )
 
-    def segments_of(self, task: Task) -> dict[int, int]:
-        """Epoch -> how many of its segments hold records of the task that count."""
-        counts = dict(self.epoch.admitted.get(task.id, {}))
-        if task.opened is not None and task.opened.committer.settled_count:
-            counts[self.epoch.number] = task.opened.committer.settled_count
-        return counts
+    def shelf_of(self, task_id: TaskId) -> Shelf:
+        """The segments of this run that hold records of a task that count."""
+        counts = dict(self.epoch.admitted.get(task_id, {}))
+        task = self.tasks.get(task_id)
+        committer = task.opened.committer if task and task.opened else None
+        if committer is not None and committer.epoch == self.epoch.number:
+            counts[committer.epoch] = committer.settled_count
+        source = Source(self.means.run_id, task_id)
+        return Shelf(source, counts, self.epoch.retry_epoch)
+
+    def shelves_of(self, task: Task) -> list[Shelf]:
+        """All segments that hold records of a task that count, by `Place.source`."""
+        feeds = task.opened.feeds if task.opened else ()
+        return [self.shelf_of(task.id), *(feed.shelf for feed in feeds)]
 
     # Queues
 
@@ -265,10 +295,15 @@ class RunBook:
                 nproc=next(each.nproc for each in models if each.key == model),
                 lease_seconds=self.means.lease_seconds,
                 clock=self.means.clock,
-                expected=self._recent.pop(model, ()),
+                expected=self.recent.pop(model, ()),
                 grace=_REANNOUNCE_SECONDS,
             )
         return self._queues[model]
+
+    def leased(self, task: TaskId) -> dict[int, float]:
+        """Samples of a task that workers of this run hold, and until when."""
+        queue = self._queues.get(task.model)
+        return queue.leases_of(task) if queue else {}
 
     def queue_state(self, model: str) -> QueueState:
         """Whether workers of a model may still be needed."""
@@ -278,90 +313,36 @@ class RunBook:
         )
         return QueueState.CLOSED if over else QueueState.OPEN
 
+    # Told by those that work on its tasks
+
+    def write(self, task: Task, committer: Committer) -> None:
+        """Lets a task's committer write."""
+        self._writers[task.id] = asyncio.create_task(self._write(committer))
+
+    def committed(
+        self, task_id: TaskId, settled: Sequence[tuple[Completion, Place]]
+    ) -> None:
+        """Notes records of this run that are durable now."""
+        task = self.tasks[task_id]
+        if task.opened is not None:
+            task.opened.committed += len(settled)
+            self._drop_outdated(task)
+        ordinals = [completion.ordinal for completion, _ in settled]
+        self.queue(task_id.model).settle(task_id, ordinals)
+        self.changes.note()
+        for hear in self.followers.get(task_id, ()):
+            for completion, place in settled:
+                hear(completion, place)
+
+    def adopted(self, task: Task, completion: Completion, place: Place) -> None:
+        """Notes a record of a former execution that is durable now."""
+        if task.opened is None or not task.opened.ledger.fold(completion, place):
+            return
+        self._drop_outdated(task)
+        self.queue(task.id.model).settle(task.id, [completion.ordinal])
+        self.changes.note()
+
     # Inside
-
-    async def _attach_all(self) -> None:
-        """Opens every task whose dataset is pinned; all are replayed before anything is handed out."""
-        pinned = []
-        for task in self.tasks.values():
-            digest = await self.means.block(pins.dataset_of, self.means, task.id)
-            if not digest:
-                continue
-            try:
-                await self._open_task(task, digest)
-            except NotFoundError as error:
-                # The cache was emptied, or the run's folder came from elsewhere: prepared again, it fits.
-                _log.warning("dataset gone", task=str(task.id), error=str(error))
-                continue
-            pinned.append(task)
-        for task in pinned:
-            await self._enter(task)
-
-    async def _open_task(self, task: Task, digest: str) -> None:
-        run, means = self.pinned.run, self.means
-        prepared = await means.block(
-            PreparedDataset.open, means.store, task.id.dataset, digest
-        )
-        task.failure = limited_too_far(prepared.manifest, run)
-        if task.failure:
-            return
-        await means.block(pins.pin_dataset, means, task.id, digest)
-        total = min(len(prepared.sample_ids), run.limit or len(prepared.sample_ids))
-        barred = dict.fromkeys(prepared.invalid, UnscoredReason.PICTURE_INVALID)
-        ledger = Ledger(total, barred, self.epoch.retry_epoch)
-        await means.block(self._replay, task.id, ledger)
-        committer = Committer(
-            Track(means.run_id, task.id, self.epoch.number),
-            ledger,
-            store=means.store,
-            leadership=means.leadership,
-            executor=means.executor,
-            committed=self._committed,
-        )
-        identity = task_digest(task.model, digest, run.limit, run.fresh)
-        task.opened = OpenTask(prepared, identity, ledger, committer)
-
-    async def _enter(self, task: Task) -> None:
-        """Finds a task's score, or hands its open samples out; leaves a task that cannot be opened."""
-        opened, means = task.opened, self.means
-        if opened is None:
-            return
-        score = await means.block(
-            scores.find,
-            means.store,
-            means.run_id,
-            task.id,
-            "" if self.standing.ended else task.fingerprint,
-        )
-        # What a run ended with stays, whatever answer came late.
-        ended = self.standing.ended
-        answers = score is not None and (ended or task.is_answered_by(score))
-        task.score = score if answers else None
-        await self.publish_score(task)
-        ledger = opened.ledger
-        self.queue(task.id.model).open(task.id, ledger.total, ledger.is_open)
-        self._writers[task.id] = asyncio.create_task(self._write(opened.committer))
-        _log.info(
-            "task opened",
-            task=str(task.id),
-            samples=ledger.total,
-            open=ledger.open_count,
-            scored=task.score is not None,
-        )
-
-    def _replay(self, task_id: TaskId, ledger: Ledger) -> None:
-        """Feeds the ledger what was admitted, and notes which workers wrote lately."""
-        counts = self.epoch.admitted.get(task_id, {})
-        means, now = self.means, int(time.time())
-        recent: set[str] = set()
-        for segment in admitted_segments(means.store, means.run_id, task_id, counts):
-            if now - segment.written <= means.lease_seconds:
-                recent.update(segment.workers)
-            for placed in segment.records:
-                place = Place(segment.epoch, segment.seq, placed.offset)
-                ledger.fold(placed.record.completion, place)
-        if ledger.open_count:
-            self._recent.setdefault(task_id.model, set()).update(recent)
 
     async def _write(self, committer: Committer) -> None:
         """Runs a committer; when it may not write any more, this process may not serve."""
@@ -378,21 +359,12 @@ class RunBook:
         if not self.lost.done():
             self.lost.set_result(error)
 
-    def _committed(self, task_id: TaskId, ordinals: Sequence[int]) -> None:
-        task = self.tasks[task_id]
-        if task.opened is not None:
-            task.opened.committed += len(ordinals)
-            self._drop_outdated(task)
-        self.queue(task_id.model).settle(task_id, ordinals)
-        self.changes.note()
-
     def _drop_outdated(self, task: Task) -> None:
         """An answer that came after its task was scored is scored too, unless the run has ended."""
-        if task.score is None or self.standing.ended:
+        if task.score is None or self.standing.ended or task.has_present_score:
             return
-        if not task.is_answered_by(task.score):
-            task.score = None
-            _log.info("score outdated: an answer came late", task=str(task.id))
+        task.score = None
+        _log.info("score outdated: an answer came late", task=str(task.id))
 
     async def _begin_epoch(self, *, retry: bool) -> None:
         means, tasks = self.means, list(pins.task_ids(self._pinned))
@@ -411,5 +383,6 @@ class RunBook:
     def _add_tasks(self, run: Run) -> None:
         models = {model.key: model for model in run.models}
         for task_id in pins.task_ids(self._pinned):
-            self.tasks[task_id] = Task(task_id, run, models[task_id.model])
+            model = models[task_id.model]
+            self.tasks[task_id] = Task(task_id, self.means.run_id, run, model)
         self.boards = {model.key: EndpointBoard() for model in run.models}

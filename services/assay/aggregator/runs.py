@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from assay.aggregator.desk import ScoreDesk, WorkDesk
 from assay.aggregator.means import Means
@@ -20,6 +21,8 @@ from assay.aggregator.summaries import stored_summary, summary_of
 from assay.domain.errors import AssayError, ConfigError, NotFoundError
 from assay.domain.snapshot import RunSnapshot, RunSummary
 from assay.store import keys
+
+_T = TypeVar("_T")
 
 _PAGE, _MOST_PAGE = 100, 500
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -48,6 +51,7 @@ class Runs:
         """
         self._means = means
         self._only = only
+        self._begun: dict[str, asyncio.Task[RunBook]] = {}
         self._taken: dict[str, asyncio.Task[ServedRun]] = {}
         self.lost: asyncio.Future[AssayError] = (
             asyncio.get_running_loop().create_future()
@@ -68,14 +72,20 @@ class Runs:
         return served
 
     async def open(
-        self, run_id: str, spec_json: bytes, *, keep_ended: bool = False
+        self,
+        run_id: str,
+        spec_json: bytes,
+        *,
+        adopts: Sequence[str] = (),
+        keep_ended: bool = False,
     ) -> RunSnapshot:
         """Accepts a run, or recognises it.
 
         Raises:
             ConflictError: it is here with another spec.
             ConfigError: its spec or its id cannot be taken.
-            NotFoundError: this aggregator serves another run.
+            EndpointChangedError: a model that has answered is asked elsewhere now.
+            NotFoundError: this aggregator serves another run, or one to go on from never was accepted.
         """
         self._check_name(run_id)
         if not _RUN_ID.fullmatch(run_id):
@@ -85,7 +95,9 @@ class Runs:
                 "use letters, digits, dots, dashes and underscores, at most 200",
             )
         served = await self._take(run_id)
-        return await served.service.open(run_id, spec_json, keep_ended=keep_ended)
+        return await served.service.open(
+            run_id, spec_json, adopts=adopts, keep_ended=keep_ended
+        )
 
     async def close(self, run_id: str) -> RunSnapshot:
         """Ends a run's work because another execution follows.
@@ -198,24 +210,49 @@ class Runs:
         if await means.block(means.store.size, keys.spec(run_id)) is None:
             raise missing
 
+    async def former(self, run_id: str) -> RunBook:
+        """A run that another goes on from, taken over at least as far as its epoch.
+
+        Raises:
+            NotFoundError: it never was accepted.
+        """
+        if run_id not in self._begun:
+            await self._check_known(run_id)
+        return await _shared(self._begun, run_id, self._begin)
+
     async def _take(self, run_id: str) -> ServedRun:
         """The run as this process holds it, taken over first if it does not; callers share one take-over."""
-        task = self._taken.get(run_id)
-        if task is None:
-            task = self._taken[run_id] = asyncio.create_task(self._take_over(run_id))
-            task.add_done_callback(lambda done: self._taken_over(run_id, done))
-        if task.done():
-            return task.result()
-        # A caller that gives up leaves the others their run.
-        return await asyncio.shield(task)
+        return await _shared(self._taken, run_id, self._take_over)
+
+    async def _begin(self, run_id: str) -> RunBook:
+        book = RunBook(self._means(run_id), self.former)
+        book.lost.add_done_callback(lambda lost: self.lose(lost.result()))
+        await book.begin()
+        return book
 
     async def _take_over(self, run_id: str) -> ServedRun:
-        book = RunBook(self._means(run_id))
-        book.lost.add_done_callback(lambda lost: self.lose(lost.result()))
-        await book.restore()
+        # A run that goes on from others needs them begun, never loaded: they may go on from it as well.
+        book = await _shared(self._begun, run_id, self._begin)
+        await book.load()
         return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
 
-    def _taken_over(self, run_id: str, task: asyncio.Task[ServedRun]) -> None:
-        """A take-over that failed may be tried again by the next caller."""
-        if task.cancelled() or task.exception() is not None:
-            self._taken.pop(run_id, None)
+
+async def _shared(
+    tasks: dict[str, asyncio.Task[_T]],
+    run_id: str,
+    make: Callable[[str], Coroutine[None, None, _T]],
+) -> _T:
+    """What is made once for a run; a making that failed may be tried again by the next caller."""
+    task = tasks.get(run_id)
+    if task is None:
+        task = tasks[run_id] = asyncio.create_task(make(run_id))
+
+        def made(done: asyncio.Task[_T]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                tasks.pop(run_id, None)
+
+        task.add_done_callback(made)
+    if task.done():
+        return task.result()
+    # A caller that gives up leaves the others their run.
+    return await asyncio.shield(task)

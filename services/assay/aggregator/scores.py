@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +66,15 @@ class _Current(msgspec.Struct):
     fingerprint: str
 
 
-def fingerprint_of(ledger: Ledger, judge: str) -> str:
-    """Differs whenever another record counts for some sample, or somebody else judges."""
-    return hashlib.sha256(f"{judge}\0{ledger.digest()}".encode()).hexdigest()
+def fingerprint_of(ledger: Ledger, judge: str, runs: Sequence[str] = ("",)) -> str:
+    """Differs whenever another record counts for some sample, or somebody else judges.
+
+    Args:
+        ledger: says which records count.
+        judge: who judges.
+        runs: as `Ledger.digest` takes them.
+    """
+    return hashlib.sha256(f"{judge}\0{ledger.digest(runs)}".encode()).hexdigest()
 
 
 def keep(
@@ -126,20 +132,34 @@ def find(
 
 
 def publish(
-    store: ObjectStore, run_id: str, task: TaskId, score: StoredScore, *, withheld: bool
+    store: ObjectStore,
+    run_id: str,
+    task: TaskId,
+    score: StoredScore,
+    *,
+    kept_in: str,
+    withheld: bool,
 ) -> None:
     """Copies a score to where a person looks for it; upstream's score files only if it is not withheld.
+
+    Args:
+        store: holds it.
+        run_id: the run to show it in.
+        task: the task, there and where it is kept.
+        score: the score.
+        kept_in: the run it is kept in.
+        withheld: whether no figure is shown.
 
     Raises:
         StoreFullError, StoreUnavailableError: as the store says; publish it again.
     """
     for file, ending in _TABLES.items():
         if file in score.files:
-            data = store.get(keys.score(run_id, task, score.digest, file))
+            data = store.get(keys.score(kept_in, task, score.digest, file))
             store.put(keys.result(run_id, f"samples/{task}{ending}"), data)
     for target in score.published(task, withheld=withheld):
         name = target.removeprefix(f"{task.model}/")
-        source = keys.score(run_id, task, score.digest, _UPSTREAM + name)
+        source = keys.score(kept_in, task, score.digest, _UPSTREAM + name)
         store.put(keys.result(run_id, target), store.get(source))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +19,7 @@ from assay.aggregator import scores
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
 from assay.aggregator.scores import StoredScore
-from assay.aggregator.takeover import admitted_segments
+from assay.aggregator.sources import Shelf
 from assay.aggregator.tasks import Task
 from assay.domain.completion import Completion, Failure
 from assay.domain.errors import (
@@ -49,14 +49,14 @@ class ScoringSession:
     """One claim; `lost` is set when another scorer claims the task."""
 
     def __init__(
-        self, means: Means, task: Task, segments: Mapping[int, int], run: Run
+        self, means: Means, task: Task, shelves: Sequence[Shelf], run: Run
     ) -> None:
         """Begins a claim on a task that has been inferred.
 
         Args:
             means: what the aggregator works with.
             task: the task; opened.
-            segments: epoch -> how many of its segments count.
+            shelves: its segments that count, by `Place.source`.
             run: names judge and limit.
         """
         assert task.opened is not None
@@ -64,7 +64,7 @@ class ScoringSession:
         self.lost = asyncio.Event()
         self._means = means
         self._opened = task.opened
-        self._segments = segments
+        self._shelves = shelves
         self._run = run
         self._fingerprint = task.fingerprint
         self._predictions_only = task.predictions_only
@@ -210,13 +210,12 @@ class ScoringSession:
                 found[ordinal] = self._unsendable(ordinal)
             else:
                 wanted[place] = ordinal
-        for segment in admitted_segments(
-            self._means.store, self._means.run_id, self.task.id, self._segments
-        ):
-            for placed in segment.records:
-                place = Place(segment.epoch, segment.seq, placed.offset)
-                if place in wanted:
-                    found[wanted.pop(place)] = placed.record
+        for rank, shelf in enumerate(self._shelves):
+            for segment in shelf.segments(self._means.store):
+                for placed in segment.records:
+                    place = Place(segment.epoch, segment.seq, placed.offset, rank)
+                    if place in wanted:
+                        found[wanted.pop(place)] = placed.record
         if wanted:
             raise ScorerError(
                 f"cannot score {self.task.id}: {len(wanted)} of its records are gone",

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
-from assay.aggregator import standing
+from assay.aggregator import moved, standing
 from assay.aggregator.pins import dataset_changed
 from assay.aggregator.progress import end_state, total_counts
 from assay.aggregator.runbook import RunBook
@@ -41,25 +41,40 @@ class AggregatorService:
         self._lock = asyncio.Lock()
 
     async def open(
-        self, run_id: str, spec_json: bytes, *, keep_ended: bool = False
+        self,
+        run_id: str,
+        spec_json: bytes,
+        *,
+        adopts: Sequence[str] = (),
+        keep_ended: bool = False,
     ) -> RunSnapshot:
         """Accepts the run, or recognises it.
 
         Args:
             run_id: its name.
             spec_json: what it is accepted as.
+            adopts: former executions whose answers it goes on from, newest first.
             keep_ended: leave a run that has ended ended, unless something else is asked of it now.
 
         Raises:
             ConflictError: it is here with another spec.
             ConfigError: the spec cannot be read.
+            EndpointChangedError: a model that has answered is asked elsewhere now.
+            NotFoundError: a run to go on from is not in the store.
         """
         book, run = self._book, decode_run(spec_json)
         digest = spec_digest(run)
+        wanted = [each for each in dict.fromkeys(adopts) if each != run_id]
         async with self._lock:
+            for each in wanted:
+                moved.check_former(await book.former(each), run)
             if not book.is_open:
                 pinned = PinnedSpec(
-                    run_id=run_id, started=standing.now(), spec_digest=digest, run=run
+                    run_id=run_id,
+                    started=standing.now(),
+                    spec_digest=digest,
+                    run=run,
+                    adopts=tuple(wanted),
                 )
                 await book.accept(pinned)
                 _log.info("run opened", run_id=run_id, tasks=len(book.tasks))
@@ -69,7 +84,11 @@ class AggregatorService:
                     cure="start a new run, or go on with the file it was started with",
                 )
             changed = run != book.pinned.run
+            moved.check_open(book, run)
             await book.refresh(run)
+            more = [each for each in wanted if each not in book.pinned.adopts]
+            if more:
+                await book.adopt(more)
             if self._goes_on(changed=changed, keep_ended=keep_ended):
                 await book.reopen()
         book.changes.note()

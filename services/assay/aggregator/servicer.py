@@ -51,7 +51,10 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
 
     async def Open(self, request: run_pb2.OpenRequest, context: Any) -> run_pb2.RunView:
         view = await self._runs.open(
-            request.run_id, request.spec_json, keep_ended=request.keep_ended
+            request.run_id,
+            request.spec_json,
+            adopts=list(request.adopts),
+            keep_ended=request.keep_ended,
         )
         return snapshot_to_proto(view)
 

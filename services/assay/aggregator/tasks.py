@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from assay.aggregator.committer import Committer
 from assay.aggregator.ledger import Ledger
+from assay.aggregator.pins import Source
 from assay.aggregator.scores import StoredScore, fingerprint_of
+from assay.aggregator.sources import Feed
 from assay.domain.prepared import Manifest
 from assay.domain.report import TaskReport
 from assay.domain.run import Mode, Model, Run
@@ -22,6 +24,7 @@ class OpenTask:
 
     Attributes:
         task_digest: names its predictions.
+        feeds: former executions whose answers it goes on from.
         committed: completions made durable in this epoch.
     """
 
@@ -29,7 +32,13 @@ class OpenTask:
     task_digest: str
     ledger: Ledger
     committer: Committer
+    feeds: tuple[Feed, ...] = ()
     committed: int = 0
+
+    def leave(self) -> None:
+        """Listens to former executions no longer."""
+        for feed in self.feeds:
+            feed.stop()
 
 
 @dataclass(slots=True)
@@ -40,15 +49,18 @@ class Task:
         opened: None: its dataset is not known yet.
         failure: why it failed for good; empty: it has not.
         score: the score of its present predictions; None: there is none yet.
+        scored_in: the former execution's task whose score that is; None: its own.
         scorers: scorers that have claimed it and are at it.
     """
 
     id: TaskId
+    run_id: str
     run: Run
     model: Model
     opened: OpenTask | None = None
     failure: str = ""
     score: StoredScore | None = None
+    scored_in: Source | None = None
     scorers: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -63,16 +75,45 @@ class Task:
     @property
     def fingerprint(self) -> str:
         """Names what a score of it is computed from now; its dataset is known."""
-        assert self.opened is not None
-        return fingerprint_of(self.opened.ledger, self.run.judge)
+        return self.fingerprint_in(self.run_id)
 
-    def is_answered_by(self, score: StoredScore) -> bool:
+    def fingerprint_in(self, run_id: str) -> str:
+        """What a run of these sources (its own is one of them) calls a score of the present records."""
+        assert self.opened is not None
+        runs = [self.run_id, *(feed.source.run_id for feed in self.opened.feeds)]
+        names = ["" if run == run_id else run for run in runs]
+        return fingerprint_of(self.opened.ledger, self.run.judge, names)
+
+    def is_answered_by(self, score: StoredScore, where: Source | None = None) -> bool:
         """Whether a score is of the records that count now, and has what is wanted of it.
 
         Answers that were scored serve who wants the answers alone as well.
+
+        Args:
+            score: a score that is kept.
+            where: the task it is kept with; None: this one.
         """
         enough = self.predictions_only or not score.predictions_only
-        return enough and score.fingerprint == self.fingerprint
+        here = self.run_id if where is None else where.run_id
+        return enough and score.fingerprint == self.fingerprint_in(here)
+
+    @property
+    def has_present_score(self) -> bool:
+        """Whether it has a score, and it is still the one of its records."""
+        score = self.score
+        return score is not None and self.is_answered_by(score, self.scored_in)
+
+    @property
+    def answered_by(self) -> dict[str, int]:
+        """Samples that former executions answered, by run."""
+        if self.opened is None:
+            return {}
+        told = self.opened.ledger.answered_by
+        return {
+            feed.source.run_id: told[rank]
+            for rank, feed in enumerate(self.opened.feeds, start=1)
+            if rank in told
+        }
 
     @property
     def state(self) -> TaskState:
@@ -176,6 +217,7 @@ class Task:
             source_digest=manifest.source_digest if manifest else "",
             task_digest=opened.task_digest if opened else "",
             provenance=score.provenance if score else {},
+            adopted=self.answered_by,
         )
 
     def _metrics(self) -> tuple[Metric, ...]:

@@ -76,6 +76,11 @@ class EvalFile(IgnoredTaskKeys):
             description="Ours. A free word; another word makes an otherwise equal run another one.",
         )
     )
+    endpoint_moved: Annotated[bool, Flag(), Honoured()] = Field(
+        default=False,
+        description="Ours. Models that have answered stand at another address now and are the same: "
+        "their answers are kept, where a changed `api_base` is refused otherwise.",
+    )
 
     @model_validator(mode="before")
     @classmethod

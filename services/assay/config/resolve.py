@@ -93,6 +93,7 @@ def resolve(
         endpoint_patience=file.endpoint_patience,
         mirrors=dict(file.mirrors or {}),
         fresh=file.fresh,
+        endpoint_moved=file.endpoint_moved,
         notes=(
             *key_notes(file),
             *run_notes(file, reuse=_reuse(config)),

@@ -39,6 +39,7 @@ class TaskReport:
         samples: the sample table, relative to the run's folder; empty: there is none.
         prepared_digest, source_digest, task_digest: hex; empty where never known.
         provenance: versions and limits in force where it was scored.
+        adopted: samples that former executions answered, by their run ids.
     """
 
     id: TaskId
@@ -55,6 +56,7 @@ class TaskReport:
     source_digest: str = ""
     task_digest: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    adopted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

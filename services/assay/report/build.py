@@ -108,6 +108,7 @@ def _task(task: TaskReport) -> Json:
             "prepared": task.prepared_digest,
             "source": task.source_digest,
         },
+        "adopted": dict(sorted(task.adopted.items())),
         "provenance": dict(sorted(task.provenance.items())),
     }
 

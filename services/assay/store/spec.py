@@ -23,12 +23,15 @@ class PinnedSpec:
         started: RFC 3339, UTC; of the first `Open`.
         spec_digest: names the execution, see `assay.domain.identity`.
         run: the resolved spec.
+        adopts: former executions whose answers it goes on from, newest first; each task says in its
+            own file which of them have answered it.
     """
 
     run_id: str
     started: str
     spec_digest: str
     run: Run
+    adopts: tuple[str, ...] = ()
 
 
 def encode_run(run: Run) -> bytes:

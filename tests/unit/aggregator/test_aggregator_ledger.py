@@ -14,7 +14,13 @@ records = st.lists(
     st.tuples(
         st.integers(0, TOTAL - 1),
         st.sampled_from([None, UnscoredReason.TIMEOUT, UnscoredReason.SERVER_ERROR]),
-        st.builds(Place, st.integers(1, 3), st.integers(0, 2), st.integers(4, 6)),
+        st.builds(
+            Place,
+            st.integers(1, 3),
+            st.integers(0, 2),
+            st.integers(4, 6),
+            st.integers(0, 2),
+        ),
     ),
     # A place holds one record.
     unique_by=lambda record: record[2],
@@ -85,18 +91,35 @@ def test_a_barred_sample_stays_unscored_whatever_is_recorded():
 
 
 def test_a_retry_opens_errors_and_nothing_else():
-    ledger = folded(
-        [(0, UnscoredReason.TIMEOUT, Place(1, 0, 4)), (1, None, Place(1, 0, 9))]
-    )
-    assert ledger.retry(2) == 1
+    items = [(0, UnscoredReason.TIMEOUT, Place(1, 0, 4)), (1, None, Place(1, 0, 9))]
+    ledger = folded(items, retry_epoch=2)
     assert (ledger.is_open(0), ledger.is_open(1), ledger.is_open(4)) == (1, 0, 0)
 
 
-def test_a_retry_is_told_by_replay_as_it_was_live():
-    items = [(0, UnscoredReason.TIMEOUT, Place(1, 0, 4)), (1, None, Place(1, 0, 9))]
-    live = folded(items)
-    live.retry(2)
-    assert told(live) == told(folded(items, retry_epoch=2))
+def test_an_answer_of_this_run_beats_one_of_a_former_execution():
+    of_former = (0, None, Place(1, 0, 4, source=1))
+    ledger = folded([(0, None, Place(9, 9, 9)), of_former])
+    assert next(ledger.winners()) == (0, Place(9, 9, 9), None)
+    assert (ledger.adopted_count, ledger.answered_by) == (0, {0: 1})
+
+
+def test_after_a_retry_the_errors_of_former_executions_are_void_and_their_answers_count():
+    failed = (0, UnscoredReason.TIMEOUT, Place(9, 0, 4, source=1))
+    ledger = folded([failed, (1, None, Place(9, 0, 9, source=1))], retry_epoch=1)
+    assert (ledger.is_open(0), ledger.adopted_count) == (True, 1)
+
+
+def test_runs_that_go_on_from_the_same_records_name_them_alike():
+    mine, theirs = (
+        [(0, None, Place(1, 0, 4)), (1, None, Place(2, 0, 4, source=1))],
+        [
+            (0, None, Place(1, 0, 4, source=2)),
+            (1, None, Place(2, 0, 4, source=1)),
+        ],
+    )
+    seen_by_first = folded(mine).digest(["", "zero"])
+    assert folded(theirs).digest(["third", "zero", ""]) == seen_by_first
+    assert folded(theirs).digest(["third", "", "zero"]) != seen_by_first
 
 
 def test_a_large_task_costs_less_than_400_bytes_per_sample():
