@@ -64,7 +64,7 @@ class Fleet(Clients):
         super().__init__(channel)
         self.store = store
         self.results = RunResultsClient(channel)
-        self._channel_of_all = channel
+        self.channel = channel
 
     async def start(
         self, folder: Folder, run_id: str, run: Run | None = None, **how: Any
@@ -79,15 +79,17 @@ class Fleet(Clients):
         await self.worker(run_id=run_id).commit(TASK, list(completions))
 
     async def leased(self, run_id: str, worker: str = "w") -> list[int]:
-        """Samples that a worker of the run is given at once."""
-        grant = await self.worker(worker, run_id=run_id).lease(100, 0)
+        """Samples that a worker of the run, which holds none, is given at once."""
+        asking = self.worker(worker, run_id=run_id)
+        await asking.extend([], None)
+        grant = await asking.lease(100, 0)
         return [s.ordinal for lease in grant.leases for s in lease.samples]
 
     async def score(
         self, run_id: str, outcome: ScoreOutcome = SCORED
     ) -> dict[int, Any]:
         """Scores the run's task; returns the predictions that came down."""
-        scorer = ScoreClient(self._channel_of_all, run_id=run_id, task=TASK)
+        scorer = ScoreClient(self.channel, run_id=run_id, task=TASK)
         async with scorer.claim(timeout=30) as session:
             await session.head()
             inputs = [item async for item in session.inputs()]

@@ -154,16 +154,21 @@ class RunBook:
         """A run that has ended goes on where something is left to do."""
         await self.stand(RUNNING)
         for task in self.tasks.values():
+            self._drop_outdated(task)
             if task.opened is None:
                 task.failure = ""
 
     async def retry(self) -> None:
         """Begins an epoch in which the errors of all former ones count for nothing.
 
+        That the run goes on is written first: who is killed in between has a run that ends again.
+
         Raises:
             CorruptError, StoreUnavailableError, StoreFullError: not begun, or not to its end; this
                 process must go, and the next one rebuilds the run from the store.
         """
+        means = self.means
+        await means.block(standing.write, means.store, means.run_id, RUNNING)
         await self._begin_anew(retry=True)
 
     async def adopt(self, run_ids: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -202,9 +203,7 @@ async def _taken(
     requests: AsyncIterator[score_pb2.ScoreRequest],
 ) -> score_pb2.ScoreResponse:
     """Takes in files until the result, or the failure, that ends the stream."""
-    async for request in requests:
-        if session.lost.is_set():
-            break
+    async for request in _until_lost(session, requests):
         match request.WhichOneof("step"):
             case "file_chunk":
                 await session.receive(request.file_chunk.path, request.file_chunk.data)
@@ -215,6 +214,25 @@ async def _taken(
                 served.scoring.failed(session, request.failure.message)
                 return _stored("")
     raise LeaseLostError(f"the claim on {session.task.id} has ended")
+
+
+async def _until_lost(
+    session: ScoringSession, requests: AsyncIterator[score_pb2.ScoreRequest]
+) -> AsyncIterator[score_pb2.ScoreRequest]:
+    """What a scorer sends, for as long as it has the task: one that computes for long is told at once."""
+    lost = asyncio.ensure_future(session.lost.wait())
+    try:
+        while True:
+            request = asyncio.ensure_future(anext(requests, None))
+            await asyncio.wait({request, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                request.cancel()
+                return
+            if (told := request.result()) is None:
+                return
+            yield told
+    finally:
+        lost.cancel()
 
 
 async def _input(session: ScoringSession) -> AsyncIterator[score_pb2.ScoreResponse]:
