@@ -31,6 +31,11 @@ class Place:
         return self.root / "logs"
 
     @property
+    def audit(self) -> Path:
+        """One line of JSON for each write that pods and people ask of the API server."""
+        return self.logs / "audit.log"
+
+    @property
     def pids(self) -> Path:
         """One file per server that was started."""
         return self.root / "pids"

@@ -61,6 +61,9 @@ def apiserver(place: Place) -> Server:
             "--allow-privileged=true",
             # Else logs and exec look the node's name up.
             "--kubelet-preferred-address-types=InternalIP",
+            # Who wrote what: tests count it.
+            f"--audit-policy-file={place.root}/audit.json",
+            f"--audit-log-path={place.audit}",
         ]
     )
 

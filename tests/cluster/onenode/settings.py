@@ -37,6 +37,16 @@ state = "{root}/run/containerd"
     bin_dir = "{cni}/bin"
     conf_dir = "{cni}/net.d"
 """
+_WRITES = ["create", "update", "patch", "delete", "deletecollection"]
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "verbs": _WRITES, "userGroups": [group]}
+        for group in ("system:serviceaccounts", "system:nodes", "system:masters")
+    ],
+}
 
 
 def write(place: Place) -> None:
@@ -55,6 +65,7 @@ def write(place: Place) -> None:
     # No upstream name server: nothing outside can be reached.
     (place.root / "resolv.conf").write_text(f"nameserver {DNS_SERVICE}\n")
     (place.root / "kubelet.json").write_text(json.dumps(_kubelet(place)))
+    (place.root / "audit.json").write_text(json.dumps(_AUDIT))
 
 
 def _kubelet(place: Place) -> dict[str, object]:
