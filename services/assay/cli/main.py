@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from assay.cli.cancel import cancel
+from assay.cli.cluster import WAIT_CODES
 from assay.cli.compare import compare
 from assay.cli.datasets import app as datasets
 from assay.cli.errors import DONE_CODES
+from assay.cli.list import list_runs
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
 from assay.cli.score import score
+from assay.cli.status import status
+from assay.cli.submit import submit
 from assay.cli.version import version
+from assay.cli.wait import wait, watch
 
 EXIT_CODES = (
     "Exit codes: 0 complete; 3 a task's coverage is below coverage_threshold; 2 refused, nothing was "
@@ -39,6 +45,12 @@ app.command(epilog=EXIT_CODES)(score)
 app.command(epilog=REPORT_CODES)(report)
 app.command(epilog=DONE_CODES)(compare)
 app.add_typer(datasets)
+app.command(epilog=DONE_CODES)(submit)
+app.command("list", epilog=DONE_CODES)(list_runs)
+app.command(epilog=DONE_CODES)(status)
+app.command(epilog=WAIT_CODES)(watch)
+app.command(epilog=WAIT_CODES)(wait)
+app.command(epilog=DONE_CODES)(cancel)
 app.command()(version)
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ _PLAIN_SECONDS = 5.0
 
 
 @contextmanager
-def progress() -> Iterator[Listener]:
+def progress() -> Iterator[Progress]:
     """A listener that shows on standard error how a run goes."""
     if not sys.stderr.isatty():
         yield PlainProgress()

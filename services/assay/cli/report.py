@@ -1,15 +1,24 @@
-"""`assay report RUN_DIR`: the table of a run that ended, or its page."""
+"""`assay report RUN`: the table of a run that ended, here or in the cluster, or its page."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from assay.cli.cluster import (
+    ContextOption,
+    KubeconfigOption,
+    NamespaceOption,
+    in_cluster,
+    place_of_run,
+)
 from assay.cli.errors import told
+from assay.cli.fetched import result_folder
 from assay.domain.errors import ConfigError, CorruptError, NotFoundError
 from assay.report.build import REPORT_SCHEMA
 
@@ -20,7 +29,8 @@ FileArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="[FILE]",
-        help="Where --html writes the page. Default: report.html in the run's folder.",
+        help="Where --html writes the page. Default: report.html in the run's folder; of a run in the "
+        "cluster NAME.html.",
         show_default=False,
     ),
 ]
@@ -93,10 +103,30 @@ MlflowOption = Annotated[
 ]
 
 
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Of a run in the cluster: keep all files of its result in this folder.",
+        show_default=False,
+    ),
+]
+
+
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="The run's folder; where there is none of that name, a run's name in the cluster, "
+            "as `assay list` shows: its result is fetched through the aggregator.",
+        ),
+    ],
     file: FileArgument = None,
     *,
+    output: OutputOption = None,
     as_json: JsonOption = False,
     html: HtmlOption = False,
     pictures: PicturesOption = Pictures.SOME,
@@ -105,47 +135,53 @@ def report(
     csv: CsvOption = None,
     samples_csv: SamplesOption = None,
     mlflow: MlflowOption = False,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    kubeconfig: KubeconfigOption = None,
 ) -> None:
     """Print the result table of a run again, make a page of it, export it, or hold it against thresholds."""
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
+    if output is not None and not in_cluster(run):
+        raise typer.BadParameter(f"{run} is here already", param_hint="-o")
+    there = partial(place_of_run, run, kubeconfig, context, namespace)
+    whole = html or samples_csv is not None or mlflow
+    if html and file is None and output is None and in_cluster(run):
+        # What is fetched for a page alone goes again; the page stays where the user is.
+        file = Path(f"{run}.html")
     with told():
-        for name, target in (
-            ("FILE", file),
-            ("--junit", junit),
-            ("--csv", csv),
-            ("--samples-csv", samples_csv),
-        ):
-            if target is not None:
-                _refuse_missing_folder(name, target)
-        from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
+        _refuse_missing_folders(file, junit, csv, samples_csv)
+        with result_folder(run, there, output, whole=whole) as run_dir:
+            from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
 
-        document = read_report(run_dir)
-        exports = Exports(run_dir, document, threshold or ())
-        for target, make in (
-            (junit, exports.junit),
-            (csv, exports.figures),
-            (samples_csv, exports.samples),
-        ):
-            if target is not None:
-                typer.echo(f"wrote {exports.write(target, make())}")
-        if html:
-            typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
-        if mlflow:
-            typer.echo(f"logged to MLflow: {', '.join(exports.mlflow())}")
-        if as_json or not (html or junit or csv or samples_csv or mlflow):
-            show_report(document, as_json=as_json)
-        exports.judge()
+            document = read_report(run_dir)
+            exports = Exports(run_dir, document, threshold or ())
+            for target, make in (
+                (junit, exports.junit),
+                (csv, exports.figures),
+                (samples_csv, exports.samples),
+            ):
+                if target is not None:
+                    typer.echo(f"wrote {exports.write(target, make())}")
+            if html:
+                typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
+            if mlflow:
+                typer.echo(f"logged to MLflow: {', '.join(exports.mlflow())}")
+            if as_json or not (html or junit or csv or samples_csv or mlflow):
+                show_report(document, as_json=as_json)
+            exports.judge()
 
 
-def _refuse_missing_folder(name: str, file: Path) -> None:
-    """A folder that is not there is a slip of the pen, said before anything is written."""
-    if not file.parent.is_dir():
-        raise ConfigError(
-            name,
-            f"cannot write {file}: there is no folder {file.parent}",
-            "name a file in a folder that is there",
-        )
+def _refuse_missing_folders(*files: Path | None) -> None:
+    """A folder that is not there is a slip of the pen, said before anything is fetched or written."""
+    names = ("FILE", "--junit", "--csv", "--samples-csv")
+    for name, file in zip(names, files, strict=True):
+        if file is not None and not file.parent.is_dir():
+            raise ConfigError(
+                name,
+                f"cannot write {file}: there is no folder {file.parent}",
+                "name a file in a folder that is there",
+            )
 
 
 def write_html(run_dir: Path, file: Path | None, pictures: Pictures) -> Path:

@@ -43,6 +43,21 @@ def parse(mapping: Mapping[str, object]) -> EvalFile:
     Raises:
         ConfigError: everything that is wrong with it, in one error.
     """
+    document = inlined(mapping)
+    try:
+        return EvalFile.model_validate(document)
+    except ValidationError as error:
+        raise config_error(error, EvalFile) from None
+    except RecursionError:
+        raise _too_deep("the file") from None
+
+
+def inlined(mapping: Mapping[str, object]) -> dict[str, Any]:
+    """A nested dict as the file would be written, with what `eval_config` names in its place.
+
+    Raises:
+        ConfigError: it has no `eval_config`, or what that names cannot be read.
+    """
     if not isinstance(mapping, Mapping):
         raise ConfigError(
             "the file",
@@ -57,12 +72,7 @@ def parse(mapping: Mapping[str, object]) -> EvalFile:
         document["eval_config"] = dict(inner)
     elif inner is not None or "eval_config" not in document:
         raise _no_eval_config(document, inner)
-    try:
-        return EvalFile.model_validate(document)
-    except ValidationError as error:
-        raise config_error(error, EvalFile) from None
-    except RecursionError:
-        raise _too_deep("the file") from None
+    return document
 
 
 def _no_eval_config(document: Mapping[str, object], inner: object) -> ConfigError:
