@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from assay.domain import errors
-from assay.rpc.callers import Role
+from assay.rpc.callers import Caller, Role
 from assay.rpc.channel import open_channel
 from assay.rpc.cluster_tokens import ClusterKeys, ServiceAccountTokens
 from assay.rpc.server import Registration, serve
@@ -23,6 +23,7 @@ from assay.v1 import work_pb2_grpc as work_grpc
 ISSUER = "https://kubernetes.default.svc"
 ACCOUNTS = {role: f"system:serviceaccount:evals:demo-{role}" for role in Role}
 PLATFORM = "evals/demo"
+RUN_SERVICE = run_pb2.DESCRIPTOR.services_by_name["RunService"]
 KEYS = {name: rsa.generate_private_key(65537, 2048) for name in ("one", "two")}
 
 
@@ -255,3 +256,24 @@ async def test_a_cluster_that_does_not_answer_is_unavailable_not_unauthenticated
     error = await refused(lease(address, token()))
     assert isinstance(error, errors.UnavailableError)
     assert "/openid/v1/jwks" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("role", "methods"),
+    [
+        (Role.CONTROLLER, {each.name for each in RUN_SERVICE.methods}),
+        (Role.CLI, {"Get", "Watch", "List", "Report", "Retry", "Cancel"}),
+        (Role.INFER, set()),
+        (Role.JUDGE, set()),
+        (Role.SCORER, set()),
+        (None, {each.name for each in RUN_SERVICE.methods}),
+    ],
+)
+def test_a_role_may_call_these_methods_about_runs_and_no_others(role, methods):
+    for method in RUN_SERVICE.methods:
+        call = f"/assay.v1.RunService/{method.name}"
+        if method.name in methods:
+            Caller(role).check_method(call)
+        else:
+            with pytest.raises(errors.PermissionDeniedError, match="may not call"):
+                Caller(role).check_method(call)

@@ -41,6 +41,13 @@ _ALLOWED: Mapping[str, frozenset[Role]] = {
 }
 """Who may call which service; one that is not named may be called by nobody."""
 
+_CLI_MAY = {
+    "assay.v1.RunService": frozenset(
+        {"Get", "Watch", "List", "Report", "Retry", "Cancel"}
+    ),
+}
+"""Of these services a person's command line may call these methods: what a run is, its EvalRun says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -60,8 +67,13 @@ class Caller:
         Raises:
             PermissionDeniedError: its role may not.
         """
-        service = method.split("/")[1]
-        if self.role is not None and self.role not in _ALLOWED.get(service, ()):
+        _, service, name = method.split("/")
+        if self.role is None:
+            return
+        allowed = self.role in _ALLOWED.get(service, ())
+        if self.role is Role.CLI:
+            allowed &= name in _CLI_MAY.get(service, {name})
+        if not allowed:
             raise PermissionDeniedError(
                 f"a caller of role {self.role} may not call {method}"
             )

@@ -121,3 +121,27 @@ def test_writers_of_one_key_never_show_a_part(store):
         thread.start()
     while any(thread.is_alive() for thread in threads):
         assert store.get("blobs/x") in values
+
+
+NAMES = ["a", "a-1", "a0", "ab", "b.2"]
+"""In key order they stand otherwise: what follows a name in a key is a slash."""
+
+
+def test_folders_are_named_once_each_and_only_where_something_is_below_them(store):
+    store.put("datasets/file", b"")
+    for name in NAMES:
+        store.put(f"datasets/{name}/x/manifest.json", b"")
+        store.put(f"datasets/{name}/y", b"")
+    found = list(store.folders("datasets/"))
+    assert sorted(found) == sorted(NAMES)
+    assert list(store.folders("datasets/a/")) == ["x"]
+    assert list(store.folders("datasets/none/")) == []
+
+
+@pytest.mark.parametrize("after", NAMES)
+def test_folders_behind_one_are_the_rest_of_all(store, after):
+    for name in NAMES:
+        store.put(f"datasets/{name}/x/manifest.json", b"")
+    found = list(store.folders("datasets/"))
+    rest = found[found.index(after) + 1 :]
+    assert list(store.folders("datasets/", after)) == rest
