@@ -19,6 +19,7 @@ from assay.domain.report import RunState
 from assay.domain.run import Dataset, Endpoint, Model, PicturePolicy, Run
 from assay.domain.snapshot import (
     EndpointCondition,
+    HeadlineScore,
     QueueSnapshot,
     RunSnapshot,
     TaskSnapshot,
@@ -55,6 +56,12 @@ def task(state, model="m", dataset="d", message="", **counts):
         state=TaskState(state),
         counts=TaskCounts(**counts),
         message=message,
+    )
+
+
+def headline(value):
+    return HeadlineScore(
+        name="Overall", split="", value=value, lowest=0, highest=1, text=str(value)
     )
 
 

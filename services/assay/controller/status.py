@@ -34,11 +34,12 @@ MOST_TASKS = 200
 MOST_EXECUTIONS = 10
 SUPERSEDED = "Superseded"
 
-_FINAL = frozenset({"Complete", "BelowCoverage", "Failed"})
+FINAL = frozenset({"Complete", "BelowCoverage", "Failed", "Cancelled"})
 _ENDED = {
     RunState.COMPLETE: "Complete",
     RunState.BELOW_COVERAGE: "BelowCoverage",
     RunState.FAILED: "Failed",
+    RunState.CANCELLED: "Cancelled",
 }
 _FEW_SCORES = 4
 _COLUMN = 40
@@ -60,6 +61,7 @@ _TOLD: dict[tuple[Kind, str], Literal["Normal", "Warning"]] = {
     (Kind.COMPLETE, "CoverageBelowThreshold"): "Warning",
     (Kind.FAILED, "RunFailed"): "Warning",
     (Kind.FAILED, "CannotGoOn"): "Warning",
+    (Kind.FAILED, "Cancelled"): "Normal",
     (Kind.SUSPENDED, "Suspended"): "Normal",
 }
 """Which conditions, once they have come to say this, are worth an Event; the others say the same twice."""
@@ -97,6 +99,8 @@ def status_of(sight: Sight, former: EvalRunStatus, now: str) -> EvalRunStatus:
         spec_digest=request.spec_digest,
         state=state,
         generation=generation,
+        started=snapshot.started if snapshot else "",
+        finished=snapshot.finished if snapshot else "",
     )
     return EvalRunStatus(
         observed_generation=generation,
@@ -106,13 +110,13 @@ def status_of(sight: Sight, former: EvalRunStatus, now: str) -> EvalRunStatus:
         models=_column([model.key for model in run.models], "models"),
         datasets=_column([dataset.name for dataset in run.datasets], "datasets"),
         progress=_progress(tasks),
-        score=_score(sight),
+        score=_score(tasks),
         store=sight.store,
         conditions=told,
-        tasks=[_task(sight, task) for task in tasks]
-        if len(tasks) <= MOST_TASKS
-        else None,
-        executions=_executions(execution, former.executions or [], now),
+        tasks=[_task(task) for task in tasks] if len(tasks) <= MOST_TASKS else None,
+        executions=_executions(
+            execution, former.executions or [], now, begun=snapshot is not None
+        ),
     )
 
 
@@ -150,20 +154,17 @@ def _progress(tasks: Sequence[TaskSnapshot]) -> str:
     return f"{sum(map(_answered, tasks))}/{total}" if total else ""
 
 
-def _score(sight: Sight) -> str:
-    tasks = sight.snapshot.tasks if sight.snapshot else ()
-    scores = [sight.scores[task.id] for task in tasks if task.id in sight.scores]
-    if not scores:
+def _score(tasks: Sequence[TaskSnapshot]) -> str:
+    scores = [task.score for task in tasks]
+    told = sum(score is not None for score in scores)
+    if not told:
         return ""
     if len(tasks) <= _FEW_SCORES:
-        return ", ".join(
-            f"{sight.scores[task.id]:.4g}" if task.id in sight.scores else "-"
-            for task in tasks
-        )
-    return f"{len(scores)} of {len(tasks)}"
+        return ", ".join(f"{s.value:.4g}" if s is not None else "-" for s in scores)
+    return f"{told} of {len(tasks)}"
 
 
-def _task(sight: Sight, task: TaskSnapshot) -> TaskStatus:
+def _task(task: TaskSnapshot) -> TaskStatus:
     return TaskStatus(
         model=task.id.model,
         dataset=task.id.dataset,
@@ -172,28 +173,30 @@ def _task(sight: Sight, task: TaskSnapshot) -> TaskStatus:
         answered=_answered(task),
         scored=task.counts.scored,
         unscored=task.counts.unscored,
-        score=sight.scores.get(task.id),
+        score=task.score.value if task.score is not None else None,
         message=task.message,
     )
 
 
 def _executions(
-    current: Execution, former: Sequence[Execution], now: str
+    current: Execution, former: Sequence[Execution], now: str, *, begun: bool
 ) -> list[Execution]:
-    """The current one first, then those before it; one that comes back keeps its first day."""
+    """The current one first, then those before it; one that nobody has begun is none."""
     before = next((e for e in former if e.run_id == current.run_id), None)
-    final = current.state in _FINAL
-    was_final = before is not None and before.state in _FINAL
-    current = replace(
-        current,
-        started=before.started if before else now,
-        finished=(before.finished if before and was_final else now) if final else "",
-    )
     others = [
-        e if e.state in _FINAL else replace(e, state=SUPERSEDED)
+        e if e.state in FINAL else replace(e, state=SUPERSEDED)
         for e in former
         if e.run_id != current.run_id
     ]
+    if before is None and not begun:
+        return others
+    final = current.state in FINAL
+    ended = before.finished if before and before.state in FINAL else now
+    current = replace(
+        current,
+        started=current.started or (before.started if before else now),
+        finished=(current.finished or ended) if final else "",
+    )
     return [current, *others][:MOST_EXECUTIONS]
 
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from assay.controller.conditions import Kind, Word, no, unknown, yes
 from assay.controller.evalrun import Admission, Request
 from assay.domain.report import RunState
 from assay.domain.snapshot import RunSnapshot, TaskSnapshot
-from assay.domain.task import TaskId, TaskState
+from assay.domain.task import TaskState
 
 _SCORABLE = frozenset({TaskState.INFERRED, TaskState.SCORING})
 
@@ -28,7 +28,6 @@ class Sight:
         problem: why nothing more will come of it, though the aggregator does not say so; empty: it may.
         waiting: what is waited for before there can be a snapshot; empty: nothing in particular.
         found: the execution had ended before this controller began it.
-        scores: the headline figure of tasks that have one.
         store: where results lie, for people.
     """
 
@@ -39,7 +38,6 @@ class Sight:
     problem: str = ""
     waiting: str = ""
     found: bool = False
-    scores: Mapping[TaskId, float] = field(default_factory=dict)
     store: str = ""
 
 
@@ -160,8 +158,8 @@ def _complete(sight: Sight, snapshot: RunSnapshot) -> Word:
             return yes("Complete", f"results lie in {sight.store}")
         return yes(
             "AlreadyComplete",
-            f"its results were found in {sight.store}; for a new execution write fresh: <any new word> "
-            "into spec.file",
+            f"its results of {snapshot.finished} lie in {sight.store}; for a new execution write "
+            "fresh: <any new word> into spec.file",
         )
     if snapshot.state is RunState.BELOW_COVERAGE:
         told = snapshot.message or "a score is withheld"
@@ -169,6 +167,8 @@ def _complete(sight: Sight, snapshot: RunSnapshot) -> Word:
         return no("CoverageBelowThreshold", f"{told} ({cure})")
     if snapshot.state is RunState.FAILED:
         return no("RunFailed")
+    if snapshot.state is RunState.CANCELLED:
+        return no("Cancelled")
     return no("Running", snapshot.message)
 
 
@@ -176,6 +176,9 @@ def _failed(sight: Sight, snapshot: RunSnapshot) -> Word:
     if snapshot.state is RunState.FAILED:
         told = snapshot.message or sight.problem or _told(snapshot.tasks)
         return yes("RunFailed", told)
+    if snapshot.state is RunState.CANCELLED:
+        cure = "write fresh: <any new word> into spec.file to evaluate again"
+        return yes("Cancelled", f"somebody cancelled it; {cure}")
     if sight.problem and snapshot.state is RunState.RUNNING:
         return yes("CannotGoOn", sight.problem)
     return no("NotFailed")

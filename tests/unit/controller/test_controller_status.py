@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assay.controller.conditions import EvalRunStatus, Kind
 from assay.controller.evalrun import admitted, read
 from assay.controller.status import MOST_EXECUTIONS, notices, status_of
 from assay.controller.words import Sight
-from assay.domain.task import TaskId
-from support.decisions import queue, snapshot, task
+from support.decisions import headline, queue, snapshot, task
 from support.evalruns import FILE, evalrun, file_with
 
 NOTHING = EvalRunStatus()
@@ -115,6 +116,8 @@ def test_a_transition_time_moves_only_when_the_status_does() -> None:
             ("False", "CoverageBelowThreshold"),
         ),
         ("FAILED", {"state": "FAILED"}, "Failed", ("True", "RunFailed")),
+        ("INFERRING", {"state": "CANCELLED"}, "Failed", ("True", "Cancelled")),
+        ("INFERRING", {"state": "CANCELLED"}, "Complete", ("False", "Cancelled")),
         ("INFERRING", {"problem": "held"}, "Failed", ("True", "CannotGoOn")),
     ],
 )
@@ -140,9 +143,12 @@ def test_a_suspended_run_says_so_and_is_not_inferring() -> None:
 def test_the_printed_columns_are_short() -> None:
     tasks = (
         task("INFERRING", "My_Model", "MMStar", total=10, pending=4, scored=6),
-        task("COMPLETE", "other", "MMStar", total=10, scored=9, unscored=1),
+        replace(
+            task("COMPLETE", "other", "MMStar", total=10, scored=9, unscored=1),
+            score=headline(0.81249),
+        ),
     )
-    told = status(*tasks, scores={TaskId("other", "MMStar"): 0.81249})
+    told = status(*tasks)
     assert told.models == "My_Model, other"
     assert told.datasets == "MMStar, OCRBench"
     assert (told.progress, told.score) == ("16/20", "-, 0.8125")
@@ -186,13 +192,16 @@ def test_another_spec_supersedes_and_coming_back_ends_with_the_first() -> None:
 def test_a_finished_execution_stays_finished_in_the_history() -> None:
     first = status(task("COMPLETE"), state="COMPLETE")
     second = status(item=evalrun(file_with(limit=5)), former=first)
-    assert [e.state for e in second.executions or ()] == ["Pending", "Complete"]
+    assert [e.state for e in second.executions or ()] == ["Complete"]
+    third = status(task("WAITING"), item=evalrun(file_with(limit=5)), former=second)
+    assert [e.state for e in third.executions or ()] == ["Preparing", "Complete"]
 
 
 def test_only_the_last_ten_executions_are_kept() -> None:
     told = NOTHING
     for limit in range(1, MOST_EXECUTIONS + 4):
-        told = status(item=evalrun(file_with(limit=limit)), former=told)
+        item = evalrun(file_with(limit=limit))
+        told = status(task("INFERRING"), item=item, former=told)
     assert len(told.executions or ()) == MOST_EXECUTIONS
 
 
