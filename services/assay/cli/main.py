@@ -8,8 +8,10 @@ from assay.cli.cancel import cancel
 from assay.cli.cluster import WAIT_CODES
 from assay.cli.compare import compare
 from assay.cli.datasets import app as datasets
+from assay.cli.doctor import DOCTOR_CODES, doctor
 from assay.cli.errors import DONE_CODES
 from assay.cli.list import list_runs
+from assay.cli.logs import logs
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
@@ -50,7 +52,9 @@ app.command("list", epilog=DONE_CODES)(list_runs)
 app.command(epilog=DONE_CODES)(status)
 app.command(epilog=WAIT_CODES)(watch)
 app.command(epilog=WAIT_CODES)(wait)
+app.command(epilog=DONE_CODES)(logs)
 app.command(epilog=DONE_CODES)(cancel)
+app.command(epilog=DOCTOR_CODES)(doctor)
 app.command()(version)
 
 if __name__ == "__main__":

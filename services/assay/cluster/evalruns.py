@@ -80,11 +80,24 @@ class Status(_Slim, frozen=True, kw_only=True):
     executions: list[Execution] | None = None
 
 
+class Queue(_Slim, frozen=True, kw_only=True):
+    """Kueue's queue."""
+
+    name: str | None = None
+
+
+class Placement(_Slim, frozen=True, kw_only=True):
+    """What of a placement is looked at."""
+
+    queue: Queue | None = None
+
+
 class Spec(_Slim, frozen=True, kw_only=True):
     """What of a spec is looked at."""
 
     keys_secret: str | None = None
     suspend: bool | None = None
+    placement: Placement | None = None
 
 
 class EvalRun(KubeObject, frozen=True, kw_only=True):
@@ -102,6 +115,12 @@ class EvalRun(KubeObject, frozen=True, kw_only=True):
     def release(self) -> str:
         """Whose controller looks after it; empty: nobody's."""
         return (self.metadata.labels or {}).get(INSTANCE, "")
+
+    @property
+    def queue(self) -> str:
+        """Kueue's queue that it asks for; empty: none."""
+        placement = self.spec.placement
+        return (placement and placement.queue and placement.queue.name) or ""
 
     @property
     def seen(self) -> bool:

@@ -32,6 +32,7 @@ class Release:
         server_name: what its services' certificate says.
         tls_secret: the Secret with that certificate.
         authority: who signed it, in PEM; empty: only the Secret says.
+        revision: of the definition of EvalRuns that it needs.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Release:
     server_name: str
     tls_secret: str
     authority: str
+    revision: int
 
     def part(self, component: str) -> str:
         """The name of a part: its service account, for one."""
@@ -121,6 +123,7 @@ def authority_of(place: Place, release: Release) -> str:
 
 def _release(found: Data) -> Release:
     labels, data = found.metadata.labels or {}, found.data or {}
+    revision = data.get("definition", "")
     return Release(
         name=labels.get(INSTANCE, ""),
         prefix=data.get("name", found.metadata.name.removesuffix("-cli")),
@@ -128,4 +131,5 @@ def _release(found: Data) -> Release:
         server_name=data.get("server-name", ""),
         tls_secret=data.get("tls-secret", ""),
         authority=data.get(_AUTHORITY, ""),
+        revision=int(revision) if revision.isdecimal() else 0,
     )

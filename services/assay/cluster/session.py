@@ -1,4 +1,4 @@
-"""Calls to a release's aggregator: port-forward, token and TLS, taken up together and ended together."""
+"""Calls to a release's services: port-forward, token and TLS, taken up together and ended together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from assay.kube.portforward import PortForward, Target, port_forward
 from assay.kube.resources import PODS
 from assay.process.contract import ChannelTls
 from assay.rpc.channel import open_channel
+from assay.rpc.dataset_client import DatasetClient
 from assay.rpc.run_client import RunClient
 from assay.rpc.run_results_client import RunResultsClient
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 
 class Session:
-    """A way to a release's aggregator that mends itself."""
+    """A way to a service of a release that mends itself."""
 
     def __init__(self, channel: Any, forward: PortForward) -> None:
         self._channel = channel
@@ -44,6 +45,11 @@ class Session:
     def results(self) -> RunResultsClient:
         """Calls that read."""
         return RunResultsClient(self._channel)
+
+    @property
+    def datasets(self) -> DatasetClient:
+        """Calls to a dataset service."""
+        return DatasetClient(self._channel)
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """The answer to a call that may be repeated: again while the way to the aggregator is mended.

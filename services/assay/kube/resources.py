@@ -51,6 +51,19 @@ class Resource:
         return "/" + "/".join(quote(word, safe="") for word in words)
 
 
+class _Address(Resource):
+    """What is no collection of objects."""
+
+    def path(
+        self, _namespace: str | None = None, _name: str = "", _subresource: str = ""
+    ) -> str:
+        """Its only address."""
+        return f"/{self.plural}"
+
+
+VERSION = _Address("", "", "version", "Info", namespaced=False)
+"""The version of the API server; everybody may ask for it."""
+
 EVAL_RUNS = Resource("assay.dev", "v1alpha1", "evalruns", "EvalRun")
 JOBS = Resource("batch", "v1", "jobs", "Job")
 PODS = Resource("", "v1", "pods", "Pod")
