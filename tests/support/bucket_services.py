@@ -37,11 +37,16 @@ class Services:
     """Starts processes and knows where they listen."""
 
     def __init__(
-        self, stack: AsyncExitStack, folder: Path, store: S3StoreConfig
+        self,
+        stack: AsyncExitStack,
+        folder: Path,
+        store: S3StoreConfig,
+        **more: object,
     ) -> None:
         self._stack = stack
         self._folder = folder
         self._store = json.loads(document_of(store))
+        self._more = more
         self.aggregator = ""
         self.dataset = ""
         self._processes: dict[str, list[asyncio.subprocess.Process]] = {}
@@ -55,7 +60,7 @@ class Services:
         reading, writing = os.pipe()
         document = {"token": TOKEN, "die_with_parent": True, **config}
         if service in {"aggregator", "dataset"}:
-            document |= {"store": self._store, "ready_fd": writing}
+            document |= {"store": self._store, "ready_fd": writing, **self._more}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
