@@ -1,28 +1,9 @@
 """Values that can be installed."""
 
-import copy
-
 import pytest
 
+from support import chart_values
 from support.binaries import MissingError, binary
-
-EVALUATION = {
-    "eval_backend": "VLMEvalKit",
-    "eval_config": {
-        "model": [
-            {
-                "type": "org/Qwen2.5-VL-3B",
-                "name": "CustomAPIModel",
-                "api_base": "http://models.example/v1/chat/completions",
-                "key": "model-secret",
-                "temperature": 0.0,
-            }
-        ],
-        "data": ["MMStar"],
-        "judge": "exact_matching",
-        "OPENAI_API_KEY": "judge-secret",
-    },
-}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,10 +17,10 @@ def _helm():
 @pytest.fixture
 def platform():
     """The platform alone, with the demo store."""
-    return {"store": {"demo": {"enabled": True}}}
+    return chart_values.platform()
 
 
 @pytest.fixture
-def evaluation(platform):
+def evaluation():
     """An evaluation on it."""
-    return {**platform, **copy.deepcopy(EVALUATION)}
+    return chart_values.evaluation()

@@ -5,7 +5,11 @@ import json
 
 import pytest
 
-from support.charts import named, refusal, rendered
+from assay.config.naming import model_key, unique_keys
+from support.chart_values import CERT_MANAGER, EVERY, keyless, seed
+from support.chart_values import evaluation as evaluation_of
+from support.chart_values import platform as platform_of
+from support.charts import named, pods, refusal, rendered
 
 
 def test_without_eval_config_the_platform_alone_is_installed(platform):
@@ -42,6 +46,8 @@ def test_a_model_without_a_key_has_one_that_says_so_since_its_pods_wait_for_it(
 
 
 def test_a_secret_of_ones_own_is_named_and_none_is_made(evaluation):
+    del evaluation["eval_config"]["model"][0]["key"]
+    del evaluation["eval_config"]["OPENAI_API_KEY"]
     objects = rendered({**evaluation, "existingSecret": "mine"})
     assert named(objects, "EvalRun")["spec"]["keysSecret"] == "mine"
     names = [o["metadata"]["name"] for o in objects if o["kind"] == "Secret"]
@@ -93,6 +99,18 @@ def test_an_engine_that_cannot_start_is_refused_with_the_cure(
         ({"store": {"endpoint": "http://s3:9000"}}, "write host[:port] alone"),
         ({"store": {"endpoint": "s3:9000"}}, "store.existingSecret: is empty"),
         ({"models": {"Other": {}}}, "models.Other: is no model of eval_config"),
+        ({"models": {"m": {}}, "eval_config": None}, "models.m: says how a model of"),
+        ({"judges": {"gpt": {}}}, "judges.gpt: no run in a cluster asks a judge"),
+        ({"existingSecret": "mine"}, "eval_config.model.0.key: there is an existing"),
+        (
+            {
+                "tls": {
+                    "existingSecret": "t",
+                    "certManager": {"issuer": {"name": "i"}},
+                }
+            },
+            "tls.certManager.issuer.name: there is a tls.existingSecret as well",
+        ),
     ],
 )
 def test_a_combination_that_cannot_work_is_refused_with_the_cure(
@@ -101,7 +119,74 @@ def test_a_combination_that_cannot_work_is_refused_with_the_cure(
     assert said in refusal({**evaluation, **change})
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            {"name": "qwen_chat", "model_path": "m"},
+            "model.0.name: qwen_chat is a model",
+        ),
+        ({"name": "CustomAPIModel"}, "model.0.type: is missing"),
+        ({"name": "CustomAPIModel", "type": "m"}, "models.m.serving"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_refused_with_the_cure(model, said):
+    assert said in refusal(evaluation_of(model=[model]))
+
+
+def test_a_file_of_ones_own_machine_is_refused_with_the_cure(platform):
+    said = refusal({**platform, "eval_config": "eval.yaml"})
+    assert "write its keys below eval_config" in said
+
+
+def test_a_judges_key_beside_a_secret_of_ones_own_is_refused():
+    values = keyless()
+    values["eval_config"]["OPENAI_API_KEY"] = "judge-secret"
+    assert "put it there as judge" in refusal({**values, "existingSecret": "mine"})
+
+
+def test_models_of_one_folder_are_numbered_as_the_command_line_numbers_them():
+    types = ["a/m.1", "b/m:1", "c/m_1", "M_1", "logs", "m_1-2"]
+    models = [
+        {"name": "CustomAPIModel", "type": each, "api_base": "http://e/v1/c"}
+        for each in types
+    ]
+    said = refusal(evaluation_of(model=models) | {"models": {"none": {}}})
+    keys = unique_keys([model_key(each, "type") for each in types])
+    assert f"which has {', '.join(keys)}:" in said
+
+
 def test_made_certificates_carry_the_name_that_clients_expect(platform):
     pair = named(rendered(platform), "Secret", "-tls")["stringData"]
     assert pair["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
     assert base64.b64decode("".join(pair["tls.crt"].splitlines()[1:-1]))
+
+
+def test_an_issuer_of_cert_manager_makes_the_certificate_that_pods_mount():
+    objects = rendered(CERT_MANAGER)
+    certificate = named(objects, "Certificate")["spec"]
+    assert certificate["dnsNames"] == ["assay"]
+    assert certificate["issuerRef"]["name"] == "ca"
+    volumes = pods(objects)["demo-assay-aggregator"]["volumes"]
+    mounted = [v["secret"]["secretName"] for v in volumes if v["name"] == "tls"]
+    assert mounted == [certificate["secretName"]] == ["demo-assay-certificate"]
+    made = [o["metadata"]["name"] for o in objects if o["kind"] == "Secret"]
+    assert made == ["demo-assay-store"]
+
+
+def test_the_seeds_file_is_rendered_once_its_model_has_an_engine():
+    run = named(rendered(EVERY["the seed's file with an engine"]), "EvalRun")
+    told = seed()
+    del told["eval_config"]["model"][0]["key"]
+    assert run["spec"]["file"] == told
+    assert "models.Qwen2_5-VL-3B-Instruct.serving" in refusal(
+        {**seed(), **platform_of()}
+    )
+
+
+def test_jobs_of_a_finished_run_go_after_the_seconds_that_were_said(evaluation):
+    spec = named(rendered(EVERY["a queue, suspended"]), "EvalRun")["spec"]
+    assert (spec["ttlSecondsAfterFinished"], spec["suspend"]) == (0, True)
+    assert (
+        "ttlSecondsAfterFinished" not in named(rendered(evaluation), "EvalRun")["spec"]
+    )

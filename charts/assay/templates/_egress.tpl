@@ -11,7 +11,17 @@
           {{- include "assay.selector" (list . "minio") | nindent 10 }}
   ports: [{port: 9000}]
 {{- else -}}
-- ports: [{port: {{ include "assay.store.port" . }}}]
+{{- $door := .Values.networkPolicy.store -}}
+- ports:
+    {{- range default (list (include "assay.store.port" .)) $door.ports }}
+    - port: {{ . }}
+    {{- end }}
+  {{- with $door.cidrs }}
+  to:
+    {{- range . }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+  {{- end }}
 {{- end -}}
 {{- end -}}
 

@@ -82,8 +82,10 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{/* cert-manager's has a name of its own: Helm would take away what it made under the other. */}}
 {{- define "assay.tls.secret" -}}
-{{- default (include "assay.part" (list . "tls")) .Values.tls.existingSecret -}}
+{{- $made := ternary "certificate" "tls" (not (not .Values.tls.certManager.issuer.name)) -}}
+{{- default (include "assay.part" (list . $made)) .Values.tls.existingSecret -}}
 {{- end -}}
 
 {{- define "assay.keys.secret" -}}
@@ -92,6 +94,31 @@ labels:
 
 {{/* A model's key, as VLMEvalKit names its folder. */}}
 {{- define "assay.model.key" -}}
-{{- $type := toString (default .name .type) -}}
-{{- regexReplaceAll "^.*/" $type "" | replace ":" "-" | replace "." "_" -}}
+{{- regexReplaceAll "^.*/" (toString .type) "" | replace ":" "-" | replace "." "_" -}}
+{{- end -}}
+
+{{/*
+The keys of all models in their order, as a JSON list: those that would share a folder with an earlier one are
+numbered. What `unique_keys` of services/assay/config/naming.py does.
+*/}}
+{{- define "assay.model.keys" -}}
+{{- $wanted := list -}}
+{{- range .Values.eval_config.model -}}
+{{- $wanted = append $wanted (include "assay.model.key" . | lower) -}}
+{{- end -}}
+{{- $taken := list "samples" "logs" "configs" -}}
+{{- $names := list -}}
+{{- range .Values.eval_config.model -}}
+{{- $key := include "assay.model.key" . -}}
+{{- $name := "" -}}
+{{- range $number := untilStep 1 100 1 -}}
+{{- $try := ternary $key (printf "%s-%d" $key $number) (eq $number 1) -}}
+{{- if not (or $name (has (lower $try) $taken) (and (gt $number 1) (has (lower $try) $wanted))) -}}
+{{- $name = $try -}}
+{{- end -}}
+{{- end -}}
+{{- $taken = append $taken (lower $name) -}}
+{{- $names = append $names $name -}}
+{{- end -}}
+{{- toJson $names -}}
 {{- end -}}

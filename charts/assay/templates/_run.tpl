@@ -13,9 +13,17 @@ has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, wher
 {{- toJson $keys -}}
 {{- end -}}
 
+{{/* Whoever reads eval_config asks this first: Helm renders in an order of its own. */}}
+{{- define "assay.run.written" -}}
+{{- if kindIs "string" .Values.eval_config -}}
+{{- fail (printf "eval_config: names the file %s, and pods have none of yours: write its keys below eval_config" .Values.eval_config) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "assay.run.platformKeys" -}}
 {{- toJson (list "nameOverride" "fullnameOverride" "images" "controller" "datasetService" "aggregator" "scorer"
-  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "tls" "existingSecret" "suspend" "global") -}}
+  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "tls" "existingSecret"
+  "suspend" "ttlSecondsAfterFinished" "global") -}}
 {{- end -}}
 
 {{- define "assay.run.file" -}}

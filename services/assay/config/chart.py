@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -44,21 +44,27 @@ class Images(Section):
 class Scheduling(Section):
     """Where pods may run, and with what."""
 
-    resources: Handed = Field(default={})
-    node_selector: dict[str, str] = Field(default={})
-    tolerations: list[Handed] = Field(default=[])
-    affinity: Handed = Field(default={})
-    topology_spread_constraints: list[Handed] = Field(default=[])
+    resources: Handed = Field(default={}, description="As a container has them.")
+    node_selector: dict[str, str] = Field(default={}, description="As a pod has it.")
+    tolerations: list[Handed] = Field(default=[], description="As a pod has them.")
+    affinity: Handed = Field(default={}, description="As a pod has it.")
+    topology_spread_constraints: list[Handed] = Field(
+        default=[], description="As a pod has them."
+    )
     priority_class_name: str = ""
     runtime_class_name: str = ""
-    pod_labels: dict[str, str] = Field(default={})
-    pod_annotations: dict[str, str] = Field(default={})
+    pod_labels: dict[str, str] = Field(default={}, description="Beside ours.")
+    pod_annotations: dict[str, str] = Field(default={}, description="Beside ours.")
 
 
 class Component(Scheduling):
     """A service of the platform."""
 
-    replicas: int = Field(ge=1, le=9)
+    replicas: int = Field(
+        ge=1,
+        le=9,
+        description="Above 1 a budget keeps all but one while nodes are drained.",
+    )
 
 
 class Single(Scheduling):
@@ -68,7 +74,7 @@ class Single(Scheduling):
 class Demo(Section):
     """One MinIO pod, to try things out: not for production."""
 
-    enabled: bool
+    enabled: bool = Field(description="Instead of `endpoint`.")
     image: str = Field(
         description="The whole name of an image that has `minio` in its PATH, or as its entry point."
     )
@@ -83,7 +89,7 @@ class Store(Section):
     """Where datasets, answers and results are kept: any S3 endpoint."""
 
     endpoint: str = Field(description="host[:port]; empty with `demo.enabled`.")
-    bucket: str
+    bucket: str = Field(description="Must be there, but with `demo.enabled`.")
     region: str
     prefix: str = Field(description="Empty: `<namespace>/<release>`.")
     secure: bool = Field(description="Use TLS.")
@@ -93,69 +99,116 @@ class Store(Section):
     existing_secret: str = Field(
         description="A Secret with `access-key` and `secret-key`; empty: from the two keys below."
     )
-    access_key: str
-    secret_key: str
+    access_key: str = Field(description="Stands in Helm's record of the release.")
+    secret_key: str = Field(description="The same.")
     demo: Demo
 
 
 class ModelPods(Scheduling):
     """How a model's workers run; nothing here changes a score, but `serving` names other weights."""
 
-    replicas: int = Field(default=1, ge=1)
-    serving: Serving | None = None
+    replicas: int = Field(
+        default=1, ge=1, description="Workers; may change while a run goes on."
+    )
+    serving: Serving | None = Field(
+        default=None, description="An engine beside each worker; null: none."
+    )
 
 
 class Queue(Section):
     """Kueue's queue; its label is all that is set."""
 
-    name: str
-    priority_class: str
+    name: str = Field(description="Of a LocalQueue; empty: none.")
+    priority_class: str = Field(description="Of Kueue; empty: none.")
 
 
 class ApiServer(Section):
     """What pods reach when they talk to the API server: policies see its endpoint, not its Service."""
 
+    cidrs: list[str] = Field(description="Its own addresses; empty: any.")
+    port: Port = Field(description="Its own, which is seldom that of its Service.")
+
+
+class StoreDoor(Section):
+    """Where the store is, as policies see it: behind a Service its pods' own addresses and ports count."""
+
     cidrs: list[str] = Field(description="Empty: any address.")
-    port: Port
+    ports: list[Port] = Field(description="Empty: the endpoint's.")
 
 
 class NetworkPolicy(Section):
     """Who may reach whom."""
 
-    enabled: bool
+    enabled: bool = Field(description="Shut every pod but for what its work needs.")
     api_server: ApiServer
+    store: StoreDoor
     endpoint_cidrs: list[str] = Field(
-        description="Where models are reached from infer pods; empty: any address."
+        description=(
+            "Where infer pods reach models, and their engines weights; empty, and without "
+            "`endpointRules`: any address."
+        )
+    )
+    endpoint_rules: list[Handed] = Field(
+        description="More of that, as `egress` of a NetworkPolicy has it."
     )
 
 
-class Tls(Section):
-    """Certificates between our services."""
+class Issuer(Section):
+    """An issuer of cert-manager that tells its authority's certificate (CA, Vault; not ACME)."""
 
-    existing_secret: str = Field(description="With tls.crt, tls.key and ca.crt.")
+    name: str = Field(description="Empty: cert-manager is not asked.")
+    kind: str = Field(pattern="^(Issuer|ClusterIssuer)$")
+    group: str = Field(
+        description="Of the issuer; another than this for external ones."
+    )
+
+
+class CertManager(Section):
+    """Certificates by cert-manager, which renews them."""
+
+    issuer: Issuer
+
+
+class Tls(Section):
+    """Certificates between our services; with neither, the chart makes a pair for ten years and keeps it."""
+
+    existing_secret: str = Field(
+        description="A Secret with `tls.crt` for the name `assay`, `tls.key` and `ca.crt`."
+    )
+    cert_manager: CertManager
 
 
 class Platform(Section):
     """Every key that is not EvalScope's."""
 
-    name_override: str
-    fullname_override: str
+    name_override: str = Field(description="Instead of the chart's name in names.")
+    fullname_override: str = Field(
+        description="Before every name; empty: `<release>-<chart>`."
+    )
     images: Images
     controller: Component
     dataset_service: Component
     aggregator: Single
     scorer: Scheduling
     store: Store
-    models: dict[str, ModelPods]
-    judges: dict[str, ModelPods]
+    models: dict[str, ModelPods] = Field(description="By the model's key.")
+    judges: dict[str, ModelPods] = Field(
+        description="By the judge's name: refused, since no run in a cluster asks one yet."
+    )
     gpu_resource: str = Field(description="What a GPU is called by the scheduler.")
     queue: Queue
     network_policy: NetworkPolicy
     tls: Tls
     existing_secret: str = Field(
-        description="A Secret with the keys of models and judge; empty: made from the file."
+        description=(
+            "A Secret with a key for every model, `model.0` for the first, and `judge`; empty: it is made "
+            "from the file."
+        )
     )
-    suspend: bool = Field(description="Keep the run, its pods away.")
+    suspend: bool = Field(description="Keeps the run's pods away; nothing is lost.")
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] | None = Field(
+        description="When Jobs of a finished run go; null: with the run."
+    )
 
 
 def values_schema() -> dict[str, Any]:
@@ -167,8 +220,10 @@ def values_schema() -> dict[str, Any]:
         _plain(schema)
     properties = {
         **file["properties"],
-        # Without it the platform alone is installed.
-        "eval_config": {"anyOf": [file["properties"]["eval_config"], {"type": "null"}]},
+        # Without it the platform alone is installed; of a file's name the chart has better words.
+        "eval_config": {
+            "anyOf": [file["properties"]["eval_config"], {"type": ["null", "string"]}]
+        },
         "global": {"type": "object"},
         **platform["properties"],
     }
@@ -184,7 +239,8 @@ def values_schema() -> dict[str, Any]:
 
 
 def _widen(schema: dict[str, Any]) -> None:
-    """Free words may be numbers: YAML reads `fresh: 2` as one."""
+    """Lets pass what has better words later: numbers as free words, a model class that has no `type`."""
+    schema["$defs"]["ModelConfig"]["required"].remove("type")
     for name, field in EvalFile.model_fields.items():
         kinds = [each for each in field.metadata if isinstance(each, Kind)]
         if any(isinstance(kind, Text) and kind.words for kind in kinds):
