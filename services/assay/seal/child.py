@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,20 @@ class Outlet:
 def read_input() -> bytes:
     """The document the launcher gave; call it after `seal()`."""
     return sys.stdin.buffer.read()
+
+
+def read_lines() -> Iterator[bytes]:
+    """What comes, line by line, where letters follow the document; begin after `seal()`.
+
+    Reads the descriptor itself: a thread that waits in a buffered reader cannot be left behind at the
+    end of the process.
+    """
+    kept = b""
+    while data := os.read(sys.stdin.fileno(), 65536):
+        *lines, kept = (kept + data).split(b"\n")
+        yield from lines
+    if kept:
+        yield kept
 
 
 def seal() -> Outlet:

@@ -21,6 +21,7 @@ from typing import Any
 
 from assay.domain.errors import SealError
 from assay.seal.child import SETTINGS_VARIABLE
+from assay.seal.letters import Letters
 
 MIB = 1024 * 1024
 _STDERR_KEPT_BYTES = 8 * 1024
@@ -82,12 +83,14 @@ async def run_sealed(
     job: SealedJob,
     on_line: Callable[[Line], None],
     document: Awaitable[bytes] | None = None,
+    letters: Letters | None = None,
 ) -> SealedResult:
     """Runs `job` to its end; `on_line` gets each JSON object the child sends, in order.
 
     `document` stands for `job.stdin` where it takes time to come: the child imports and seals itself
     meanwhile, and its time limit counts from then. An exception of `on_line` or `document` kills the
-    child and is raised.
+    child and is raised. With `letters` the document is the first of several lines: more follow, as they
+    are sent, until the child ends.
 
     Raises:
         SealError: the child could not be sealed, broke a limit, or ended badly.
@@ -104,7 +107,7 @@ async def run_sealed(
     lines = _Lines(job, on_line)
     try:
         async with asyncio.timeout(job.time_limit_seconds) as clock:
-            feed = _feed(job, process, document, clock)
+            feed = _feed(job, process, document, letters, clock)
             await _converse(job, reading, feed, lines, tail)
             await process.wait()
     except TimeoutError:
@@ -155,16 +158,28 @@ async def _feed(
     job: SealedJob,
     process: Process,
     document: Awaitable[bytes] | None,
+    letters: Letters | None,
     clock: asyncio.Timeout,
 ) -> None:
     """Gives the child its document, whole; a child that does not want it says why by how it ends."""
     data = job.stdin if document is None else await document
-    clock.reschedule(asyncio.get_running_loop().time() + job.time_limit_seconds)
+    loop = asyncio.get_running_loop()
+
+    def wind(waiting: bool) -> None:  # noqa: FBT001 - a callback's only argument
+        clock.reschedule(None if waiting else loop.time() + job.time_limit_seconds)
+
+    wind(False)  # noqa: FBT003 - as above
     stream = process.stdin
     assert stream is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         stream.write(data)
         await stream.drain()
+        if letters is not None:
+            letters.on_change(wind)
+            stream.write(b"\n")
+            while True:
+                stream.write(await letters.next())
+                await stream.drain()
     stream.close()
 
 

@@ -5,6 +5,10 @@ The scorer's supervisor runs it as `SealedJob(module="assay.vlmevalkit.scoring",
 `{"id", "text" | "reason"}` per row); the document on standard input is `{"dataset", "model", "judge",
 "limit", "predictions_only"}`. It answers with lines: `rows` in dataset order, then `done`, or `error`.
 Files to publish are moved into `out/`.
+
+Where a judge model decides, the document has `judging`: `{"model", "slots", "settings"}`, and
+`answers.jsonl` holds the letters of earlier. The child then asks with lines `ask` and `equal` and gets a
+letter for each (`scoring_tape`); `heard` lines tell which requests each row made.
 """
 
 from __future__ import annotations
@@ -15,24 +19,31 @@ import json
 import mimetypes
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from assay.domain.errors import AssayError
 from assay.domain.sample import UnscoredReason
 from assay.domain.score import Verdict
-from assay.seal.child import Outlet, read_input, seal
+from assay.seal.child import Outlet, read_lines, seal
 from assay.vlmevalkit import (
     scoring_collections,
+    scoring_exhausted,
+    scoring_judge,
     scoring_passes,
     scoring_plumbing,
     shim,
 )
-from assay.vlmevalkit.scoring_passes import Answer, Scored
+from assay.vlmevalkit.scoring_evaluate import Answer, ScoringTask
+from assay.vlmevalkit.scoring_passes import Scored
+from assay.vlmevalkit.scoring_tape import Tape
 
 ROWS_PER_LINE = 200
+THREAD_BYTES = 1024 * 1024
 CELL_LIMIT = 65_536
 """Characters of one cell that are passed on; upstream's own files cut at half of that."""
 
@@ -47,6 +58,7 @@ def main() -> None:
     os.environ["TQDM_DISABLE"] = "1"
     scoring_plumbing.install()
     scoring_collections.install()
+    scoring_exhausted.install()
     # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
     mimetypes.init()
     versions = _versions()
@@ -56,14 +68,20 @@ def main() -> None:
     gc.disable()
     outlet = seal()
     try:
-        document = json.loads(read_input())
+        lines = read_lines()
+        document = json.loads(next(lines))
+        judging = document.get("judging")
+        tape = _tape(outlet, lines, judging) if judging else None
         scoring_collections.unpack(document["dataset"], Path("lmu"))
-        task = scoring_passes.ScoringTask(
+        task = ScoringTask(
             dataset=document["dataset"],
             model=document["model"],
             judge=document["judge"],
             limit=document["limit"],
             answers=list(_answers(Path("predictions.jsonl"))),
+            tape=tape,
+            slots=judging["slots"] if judging else 1,
+            judge_settings=judging["settings"] if judging else {},
         )
         wanted = (
             scoring_passes.collect
@@ -73,6 +91,17 @@ def main() -> None:
         _tell(outlet, wanted(task, Path()), versions)
     except AssayError as error:
         outlet.send({"error": {"message": error.message, "cure": error.cure}})
+
+
+def _tape(outlet: Outlet, lines: Iterator[bytes], judging: dict[str, Any]) -> Tape:
+    """The tape, with upstream's judge clients reading from it."""
+    with Path("answers.jsonl").open("rb") as stream:
+        tape = Tape(outlet.send, map(json.loads, stream))
+    # A waiting row needs little room, and there may be hundreds.
+    threading.stack_size(THREAD_BYTES)
+    tape.listen(lines)
+    scoring_judge.install(tape, judging["model"])
+    return tape
 
 
 def _answers(path: Path) -> Iterator[Answer]:
@@ -108,7 +137,15 @@ def _tell(outlet: Outlet, scored: Scored, versions: dict[str, str]) -> None:
         }
         for metric in scored.metrics
     ]
-    done = {"metrics": metrics, "withheld": scored.withheld, "versions": versions}
+    for row, several in sorted(scored.heard.items()):
+        told = [[heard.key, heard.body, heard.reply] for heard in several]
+        outlet.send({"heard": told, "row": row})
+    done = {
+        "metrics": metrics,
+        "withheld": scored.withheld,
+        "versions": versions,
+        "exhausted": scored.exhausted,
+    }
     outlet.send({"done": done})
 
 

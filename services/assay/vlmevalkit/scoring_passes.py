@@ -3,80 +3,58 @@
 The verdict pass runs over every row, with upstream's own failure text where there is no answer: the
 sample table and the prediction file come from it. If rows are unscored, the aggregate pass runs without
 them: the figures and score files come from it. Columns of an xlsx file are typed as a whole, so leaving
-rows out can change others; where a remaining row's verdict differs the figures are withheld.
+rows out can change others; where a remaining row's verdict, or what a judge was asked about it, differs
+the figures are withheld. A pass that had a judge asked, many rows at a time, is done over from the
+recorded answers, in dataset order; the aggregate pass asks nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from assay.domain.errors import ScorerError
 from assay.domain.sample import SampleState, UnscoredReason
 from assay.domain.score import Metric, Verdict
-from assay.vlmevalkit import scoring_collections, scoring_submissions
-from assay.vlmevalkit.families import CIRCULAR, Family, family_of
+from assay.vlmevalkit import scoring_submissions
+from assay.vlmevalkit.families import CIRCULAR
 from assay.vlmevalkit.families_metrics import Rows, figures, values_of
 from assay.vlmevalkit.families_tables import Table
-from assay.vlmevalkit.families_verdicts import Verdicts
-from assay.vlmevalkit.scoring_recorder import FAILED_ANSWER, Recorder, record
+from assay.vlmevalkit.scoring_evaluate import (
+    Pass,
+    ScoringTask,
+    build,
+    run,
+    said,
+    write_predictions,
+)
+from assay.vlmevalkit.scoring_tape import Heard
 
 _PUBLISHED = frozenset({".xlsx", ".csv", ".json", ".tsv"})
 _CATEGORY_COLUMNS = ("category", "l2-category", "split")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What inference left for one row: exactly one of the two is set."""
-
-    sample_id: str
-    text: str | None = None
-    reason: UnscoredReason | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoringTask:
-    """What is to be scored.
+class Scored:
+    """What came of it.
 
     Attributes:
-        dataset: upstream's name; `$LMUData/<dataset>.tsv` is its table.
-        model: names upstream's files.
-        judge: `exact_matching`.
-        limit: the first N rows; 0: all.
-        answers: one per row, in dataset order.
+        verdicts: in dataset order.
+        metrics: the figures.
+        withheld: why there are none; empty: there are.
+        files: to publish.
+        heard: what a judge was asked about each row and what it replied.
+        exhausted: rows whose replies cannot be read and that upstream scores all the same.
     """
-
-    dataset: str
-    model: str
-    judge: str
-    limit: int
-    answers: Sequence[Answer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """What came of it: verdicts in dataset order, figures or why there are none, files to publish."""
 
     verdicts: list[Verdict]
     metrics: list[Metric]
     withheld: str
     files: list[Path]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Pass:
-    """One run of `evaluate()`."""
-
-    dataset: Any
-    family: Family
-    path: Path
-    table: Any
-    recorder: Recorder
-    verdicts: Verdicts = field(default_factory=dict)
-    scores: Any = None
-    error: Exception | None = None
+    heard: Mapping[int, Sequence[Heard]] = field(default_factory=dict)
+    exhausted: int = 0
 
 
 def score(task: ScoringTask, workdir: Path) -> Scored:
@@ -85,18 +63,34 @@ def score(task: ScoringTask, workdir: Path) -> Scored:
     Raises:
         ScorerError: upstream's `evaluate()` failed as a whole, or the table does not fit the answers.
     """
+    whole = _verdict_pass(task, workdir)
+    found = _judged(task, workdir, whole)
+    recorder = whole.recorder
+    return replace(found, heard=recorder.heard, exhausted=len(recorder.exhausted))
+
+
+def _verdict_pass(task: ScoringTask, workdir: Path) -> Pass:
     every = range(len(task.answers))
-    whole = _run(task, workdir / "verdict", every)
-    broken = whole.family.lacking(whole.table, list(every))
-    if whole.error is not None and not broken and not whole.verdicts:
-        raise _failed(task, whole.error)
+    if task.tape is not None:
+        asking = run(task, workdir / "asking", every, slots=task.slots)
+        if not task.tape.asked:
+            return asking
+    return run(task, workdir / "verdict", every)
+
+
+def _judged(task: ScoringTask, workdir: Path, whole: Pass) -> Scored:
+    broken = whole.family.lacking(whole.table, list(range(len(task.answers))))
     reasons = _reasons(task, whole)
+    # Whatever stands in for a judge's verdict may be more than upstream's sums can take.
+    excused = bool(whole.recorder.errors) or (task.tape is not None and bool(reasons))
+    if whole.error is not None and not (broken or whole.verdicts or excused):
+        raise _failed(task, whole.error)
     verdicts = _sample_table(task, whole, reasons)
     if broken:
         return _withheld(whole, verdicts, broken)
-    if whole.error is not None and not whole.recorder.errors:
+    if whole.error is not None and not excused:
         why = (
-            f"VLMEvalKit's own evaluate() fails on this table: {_said(whole.error)} (look for cells"
+            f"VLMEvalKit's own evaluate() fails on this table: {said(whole.error)} (look for cells"
             " that begin with = or read as no value, such as NA)"
         )
         return _withheld(whole, verdicts, why + _cure(task))
@@ -116,10 +110,10 @@ def collect(task: ScoringTask, workdir: Path) -> Scored:
     """
     folder = workdir / "verdict"
     folder.mkdir(parents=True)
-    dataset = _build(task)
+    dataset = build(task)
     table = dataset.data.copy()
     path = folder / f"{task.model}_{task.dataset}.xlsx"
-    _write_predictions(dataset, task.answers, path)
+    write_predictions(dataset, task.answers, path)
     submission = scoring_submissions.write(task.dataset, path, task.judge)
     targets = _cells(table, ("answer",))
     categories = _categories(table)
@@ -142,7 +136,7 @@ def collect(task: ScoringTask, workdir: Path) -> Scored:
 def _aggregate(
     task: ScoringTask,
     workdir: Path,
-    whole: _Pass,
+    whole: Pass,
     reasons: dict[int, UnscoredReason],
     verdicts: list[Verdict],
 ) -> Scored:
@@ -151,14 +145,19 @@ def _aggregate(
         return _withheld(whole, verdicts, "no sample was scored")
     if broken := whole.family.lacking(whole.table, kept):
         return _withheld(whole, verdicts, broken)
-    rest = _run(task, workdir / "aggregate", kept)
+    if task.tape is not None:
+        task.tape.frozen = True
+    rest = run(task, workdir / "aggregate", kept)
     if rest.error is not None:
-        why = f"upstream's evaluate() fails without the unscored rows: {_said(rest.error)}"
+        why = (
+            f"upstream's evaluate() fails without the unscored rows: {said(rest.error)}"
+        )
         return _withheld(whole, verdicts, why + _cure(task))
     changed = [
         verdicts[row].sample_id
         for place, row in enumerate(kept)
         if rest.verdicts.get(place) != whole.verdicts.get(row)
+        or rest.recorder.heard.get(place) != whole.recorder.heard.get(row)
     ]
     if changed:
         why = (
@@ -169,7 +168,7 @@ def _aggregate(
     found = figures(
         whole.family,
         task.dataset,
-        None if whole.error is not None else _values(task, whole),
+        None if whole.error is not None or task.tape else _values(task, whole),
         _values(task, rest),
         _rows(whole, reasons),
     )
@@ -180,83 +179,12 @@ def _aggregate(
     )
 
 
-def _run(task: ScoringTask, folder: Path, kept: Sequence[int]) -> _Pass:
-    """Writes the prediction file as upstream's inference does, and lets upstream evaluate it."""
-    folder.mkdir(parents=True)
-    dataset = _build(task)
-    family = family_of(dataset)
-    if len(kept) != len(task.answers):
-        dataset.data = dataset.data.iloc[list(kept)]
-    answers = [task.answers[row] for row in kept]
-    table = dataset.data.copy()
-    path = folder / f"{task.model}_{task.dataset}.xlsx"
-    _write_predictions(dataset, answers, path)
-    recorder = Recorder(
-        skipped=frozenset(row for row, a in enumerate(answers) if a.text is None)
-    )
-    record(recorder)
-    scoring_collections.watch(dataset, table, recorder)
-    made = _Pass(
-        dataset=dataset, family=family, path=path, table=table, recorder=recorder
-    )
-    try:
-        made.scores = dataset.evaluate(
-            str(path), model=task.judge, nproc=4, verbose=False, retry=6, timeout=600
-        )
-    except Exception as error:  # noqa: BLE001 - whatever upstream raises is this task's outcome
-        made.error = error
-        recorder.failed = True
-    made.verdicts = family.verdicts(recorder, str(path), dataset)
-    return made
-
-
-def _build(task: ScoringTask) -> Any:
-    from vlmeval.dataset import build_dataset  # noqa: PLC0415 - only behind the shim
-
-    try:
-        dataset = build_dataset(task.dataset)
-    except Exception as error:
-        raise ScorerError(
-            f"upstream cannot build {task.dataset}: {_said(error)}"
-        ) from error
-    if dataset is None:
-        raise ScorerError(f"upstream does not take the table of {task.dataset}")
-    if task.limit:
-        dataset.data = dataset.data.iloc[: task.limit]
-    found = [str(index) for index in dataset.data["index"]]
-    expected = [answer.sample_id for answer in task.answers]
-    if found != expected:
-        raise ScorerError(
-            f"the table of {task.dataset} has {len(found)} samples and the answers are for"
-            f" {len(expected)}, or in another order",
-            cure="prepare the dataset again and start a new run",
-        )
-    return dataset
-
-
-def _write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> None:
-    """Every column but the pictures, plus the predictions as strings, in dataset order."""
-    from vlmeval.smp import dump  # noqa: PLC0415 - only behind the shim
-
-    data = dataset.data
-    data["prediction"] = [FAILED_ANSWER if a.text is None else a.text for a in answers]
-    if "image" in data:
-        data.pop("image")
-    dump(data, str(path))
-    if (
-        not path.exists()
-    ):  # `dump` falls back to a pickle, which evaluate() would not find
-        raise ScorerError(
-            f"the predictions of {dataset.dataset_name} do not fit into an xlsx file"
-        )
-
-
-def _values(task: ScoringTask, made: _Pass) -> Any:
+def _values(task: ScoringTask, made: Pass) -> Any:
     members = {name: scores for name, (_, scores) in made.recorder.members.items()}
     return values_of(task.dataset, made.scores, members)
 
 
-def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
+def _rows(whole: Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
     """The prediction table as upstream read it, whose cells name its splits and categories."""
     family = whole.family
     scores = {row: verdict.score for row, verdict in whole.verdicts.items()}
@@ -269,11 +197,11 @@ def _rows(whole: _Pass, unscored: Mapping[int, UnscoredReason]) -> Rows:
         tables=_tables(whole),
         unscored=unscored,
         scores=scores,
-        fault=_fault(whole),
+        fault=_fault(whole, unscored),
     )
 
 
-def _tables(whole: _Pass) -> dict[str, Table]:
+def _tables(whole: Pass) -> dict[str, Table]:
     recorder, family = whole.recorder, whole.family
     if not recorder.rows_of:
         return {"": Table(recorder.first_frame(str(whole.path)), family)}
@@ -287,22 +215,29 @@ def _tables(whole: _Pass) -> dict[str, Table]:
     return found
 
 
-def _fault(whole: _Pass) -> str:
+def _fault(whole: Pass, unscored: Mapping[int, UnscoredReason]) -> str:
     """What keeps upstream, left to itself, from printing figures of the whole table."""
     errors = whole.recorder.errors
+    if whole.recorder.judged and unscored:
+        return (
+            "with a judge upstream has failure texts judged, and guesses where it finds no verdict:"
+            " what it would print takes more requests"
+        )
     if errors:
         row = min(errors)
         sample = whole.table["index"].iloc[row]
         return f"upstream's evaluate() fails at sample {sample}: {errors[row]}"
-    return f"upstream's evaluate() fails: {_said(whole.error)}" if whole.error else ""
+    return f"upstream's evaluate() fails: {said(whole.error)}" if whole.error else ""
 
 
-def _reasons(task: ScoringTask, whole: _Pass) -> dict[int, UnscoredReason]:
+def _reasons(task: ScoringTask, whole: Pass) -> dict[int, UnscoredReason]:
     """Why rows have no verdict: from inference, from upstream's per-row function, from their group."""
     reasons: dict[int, UnscoredReason] = {}
     for row, answer in enumerate(task.answers):
         if answer.reason is not None:
             reasons[row] = answer.reason
+        elif row in whole.recorder.ended:
+            reasons[row] = whole.recorder.ended[row]
         elif row not in whole.verdicts:
             # Upstream leaves rotations out of which the first is not in the table (a `limit`).
             alone = whole.family is CIRCULAR and row not in whole.recorder.errors
@@ -320,7 +255,7 @@ def _reasons(task: ScoringTask, whole: _Pass) -> dict[int, UnscoredReason]:
 
 
 def _sample_table(
-    task: ScoringTask, whole: _Pass, reasons: dict[int, UnscoredReason]
+    task: ScoringTask, whole: Pass, reasons: dict[int, UnscoredReason]
 ) -> list[Verdict]:
     targets = _cells(whole.table, ("answer",))
     categories = _categories(whole.table)
@@ -367,7 +302,7 @@ def _cells(table: Any, names: Sequence[str]) -> list[str | None]:
     ]
 
 
-def _withheld(whole: _Pass, verdicts: list[Verdict], why: str) -> Scored:
+def _withheld(whole: Pass, verdicts: list[Verdict], why: str) -> Scored:
     return Scored(verdicts=verdicts, metrics=[], withheld=why, files=[whole.path])
 
 
@@ -376,9 +311,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _failed(task: ScoringTask, error: Exception) -> ScorerError:
-    return ScorerError(
-        f"upstream's evaluate() of {task.dataset} failed: {_said(error)}"
-    )
+    return ScorerError(f"upstream's evaluate() of {task.dataset} failed: {said(error)}")
 
 
 def _cure(task: ScoringTask) -> str:
@@ -386,8 +319,3 @@ def _cure(task: ScoringTask) -> str:
     return (
         " (if it needs the whole table, run it without `limit`)" if task.limit else ""
     )
-
-
-def _said(error: Exception) -> str:
-    text = str(error).strip() or "no message"
-    return f"{type(error).__name__}: {text}"[:1000]

@@ -16,7 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
+from assay.vlmevalkit.scoring_exhausted import placeholder
 from assay.vlmevalkit.scoring_recorder import ROW, active
+from assay.vlmevalkit.scoring_tape import RowEndedError
 
 
 def install() -> None:
@@ -83,10 +85,6 @@ def _replace(old: Any, new: Any) -> None:
                 setattr(module, name, new)
 
 
-_NO_VERDICT = {"hit": 0, "opt": "Z", "log": "unscored"}
-"""What upstream finds where a row's function failed; its figures then are not published."""
-
-
 def _track(
     func: Callable[..., Any],
     tasks: Iterable[Any] = (),
@@ -99,14 +97,14 @@ def _track(
     from vlmeval.smp import dump, load  # noqa: PLC0415 - only behind the shim
 
     saved = load(save) if save is not None and Path(save).exists() else {}
-    results = []
-    for position, inputs in enumerate(tasks):
-        result = active().attempt(
-            _row_of(inputs, position), _bound(func, inputs), dict(_NO_VERDICT)
-        )
-        results.append(result)
-        if keys is not None:
-            saved[keys[position]] = result
+    results = active().each(
+        [
+            (_rows_of(inputs, position), _bound(func, inputs), placeholder(func))
+            for position, inputs in enumerate(tasks)
+        ]
+    )
+    if keys is not None:
+        saved.update(zip(keys, results, strict=True))
     if save is not None:
         dump(saved, save)
     return results
@@ -120,14 +118,14 @@ def _bound(func: Callable[..., Any], inputs: Any) -> Callable[[], Any]:
     return lambda: func(inputs)
 
 
-def _row_of(inputs: Any, position: int) -> int:
-    """The row a call is about: upstream passes rows of the loaded table, whose label is the position."""
+def _rows_of(inputs: Any, position: int) -> list[int]:
+    """The rows a call is about: upstream passes rows of the loaded table, whose labels are the positions."""
     values = inputs.values() if isinstance(inputs, dict) else inputs
     for value in values if isinstance(values, Iterable) else ():
-        label = getattr(value, "name", None)
-        if hasattr(value, "iloc") and label is not None:
-            return active().row(label)
-    return active().row(position)
+        if hasattr(value, "iloc"):
+            labels = value.index if value.ndim > 1 else [value.name]
+            return [active().row(label) for label in labels]
+    return [active().row(position)]
 
 
 class _SerialPool:
@@ -144,13 +142,11 @@ class _SerialPool:
 
     def map(self, func: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """Every item through `func`; a row without any comparison has no verdict and counts as failed."""
-        placeholder = {"gt": [], "pred": "", "match": [0.0]}
+        nothing = {"gt": [], "pred": "", "match": [0.0]}
         results = []
         for position, item in enumerate(items):
-            row = _row_of((item,), position)
-            results.append(
-                active().attempt(row, partial(_match, func, item), placeholder)
-            )
+            rows = _rows_of((item,), position)
+            results.append(active().attempt(rows, partial(_match, func, item), nothing))
         return results
 
     def close(self) -> None:
@@ -224,11 +220,22 @@ def _prepare_tsv(dataset: Any, url: str, file_md5: str | None = None) -> Any:  #
 
 
 def _noting_option(original: Callable[..., Any]) -> Callable[..., Any]:
-    def extract_answer_from_item(*args: Any, **kwargs: Any) -> Any:
-        found = original(*args, **kwargs)
-        row = ROW.get()
-        if row is not None:
-            active().options[row] = str(found["opt"])
+    """The option read from one row, by rule or by the judge, who is asked about that row."""
+
+    def extract_answer_from_item(model: Any, item: Any, **kwargs: Any) -> Any:
+        if ROW.get() is None:
+            return original(model, item, **kwargs)
+        row = active().row(item.name)
+        token = ROW.set(row)
+        try:
+            found = original(model, item, **kwargs)
+        except RowEndedError as end:
+            end.row = row
+            raise
+        finally:
+            ROW.reset(token)
+        active().options[row] = str(found["opt"])
+        active().results[row] = {"hit": int(found["opt"] == item["GT"])}
         return found
 
     return extract_answer_from_item

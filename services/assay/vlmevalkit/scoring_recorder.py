@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+
+from assay.domain.sample import UnscoredReason
+from assay.vlmevalkit.scoring_tape import SAMPLE_UNKNOWN, Heard, RowEndedError
 
 FAILED_ANSWER = "Failed to obtain answer via API."
 """What upstream writes where a request failed."""
@@ -25,6 +29,13 @@ class Recorder:
     Attributes:
         skipped: rows without an answer; upstream scores its own failure text there, for the figures that
             it would print, and nothing is noted of them.
+        judged: a judge model decides: rows of `skipped` never reach upstream's per-row functions, which
+            would have it judge a failure text.
+        slots: per-row functions that may run at a time.
+        ids: sample ids, by row.
+        ended: rows that have no verdict because of what was asked for them, and why.
+        heard: judge requests and replies, by row.
+        exhausted: rows whose replies could not be read and that upstream scores all the same.
         errors: rows whose per-row function raised, and what.
         failed: whether `evaluate()` itself raised.
         places: the rows of the member that upstream works on, by their position in its own file; None:
@@ -38,6 +49,12 @@ class Recorder:
     """
 
     skipped: frozenset[int] = frozenset()
+    judged: bool = False
+    slots: int = 1
+    ids: Sequence[str] = ()
+    ended: dict[int, UnscoredReason] = field(default_factory=dict)
+    heard: dict[int, list[Heard]] = field(default_factory=dict)
+    exhausted: set[int] = field(default_factory=set)
     errors: dict[int, str] = field(default_factory=dict)
     failed: bool = False
     places: Sequence[int] | None = None
@@ -66,20 +83,61 @@ class Recorder:
         """The row in the prediction file that has `label` in the file that upstream works on."""
         return int(label) if self.places is None else self.places[int(label)]
 
-    def attempt(self, row: int, function: Callable[[], Any], placeholder: Any) -> Any:
-        """Runs a per-row function; a failing row gets the placeholder instead."""
-        skipped = row in self.skipped
+    def attempt(
+        self, rows: Sequence[int], function: Callable[[], Any], placeholder: Any
+    ) -> Any:
+        """Runs a function about one row, or a group; one that fails gets the placeholder instead."""
+        skipped = not self.skipped.isdisjoint(rows)
+        if skipped and self.judged:
+            return placeholder
+        row = rows[0]
         token = ROW.set(None if skipped else row)
         try:
             result = function()
-        except Exception as error:  # noqa: BLE001 - one row's failure is that row's alone
+        except RowEndedError as end:
+            self.end(end, row)
+            return placeholder
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one row's failure is that row's alone
             self.note_error(row, error)
+            self.results.pop(row, None)
             return placeholder
         finally:
             ROW.reset(token)
-        if not skipped:
+        if not skipped and len(rows) == 1:
             self.results[row] = result
         return result
+
+    def each(
+        self, calls: Sequence[tuple[Sequence[int], Callable[[], Any], Any]]
+    ) -> list[Any]:
+        """`attempt` for all `calls`, as many at a time as there are slots; results in their order."""
+        if self.slots == 1:
+            return [self.attempt(*call) for call in calls]
+        with ThreadPoolExecutor(self.slots, thread_name_prefix="row") as pool:
+            # A pool's thread begins with an empty context, which is just what a row needs.
+            return list(pool.map(lambda call: self.attempt(*call), calls))
+
+    def end(self, end: RowEndedError, row: int) -> None:
+        """Notes why a row has no verdict: the one that was asked about, or `row`."""
+        row = row if end.row is None else end.row
+        self.ended[row] = end.reason
+        self.results.pop(row, None)
+
+    def asking(self) -> str:
+        """The sample that upstream asks about now."""
+        row = ROW.get()
+        return SAMPLE_UNKNOWN if row is None else self.ids[row]
+
+    def heard_reply(self, heard: Heard) -> None:
+        """Keeps a judge's reply beside the row that asked."""
+        row = ROW.get()
+        if row is not None:
+            self.heard.setdefault(row, []).append(heard)
+
+    def replies(self) -> list[str]:
+        """What the judge has said about the row that is worked on."""
+        row = ROW.get()
+        return [heard.reply for heard in self.heard.get(-1 if row is None else row, ())]
 
     def alone(self, row: int, table: Any, evaluate: Callable[[], Any]) -> Any:
         """What `evaluate` makes of a table of one row, without files; None: it raised."""
@@ -92,7 +150,7 @@ class Recorder:
         finally:
             self.single = None
 
-    def note_error(self, row: int, error: Exception) -> None:
+    def note_error(self, row: int, error: BaseException) -> None:
         """Keeps what a row's per-row function raised."""
         self.errors[row] = f"{type(error).__name__}: {error}"[:500]
 

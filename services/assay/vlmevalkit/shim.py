@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Collection, Iterator, MutableSequence
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +24,7 @@ HOLLOW = frozenset(
         "imageio",
         "jieba",
         "joblib",
+        "latex2sympy2_extended",
         "Levenshtein",
         "math_verify",
         "matplotlib",
@@ -107,12 +108,15 @@ class HollowModule(ModuleType):
 
 
 class _HollowFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def __init__(self, hollow: Collection[str]) -> None:
+        self._hollow = hollow
+
     def find_spec(
         self, fullname: str, _path: Any = None, _target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
         parts = fullname.split(".")
         prefixes = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
-        if any(prefix in HOLLOW for prefix in prefixes):
+        if any(prefix in self._hollow for prefix in prefixes):
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
 
@@ -123,8 +127,11 @@ class _HollowFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Nothing to run: a hollow module is complete as created."""
 
 
-def install() -> None:
+def install(*, real: Collection[str] = ()) -> None:
     """Puts the hollow modules in place and takes the traps out of the environment; once per process.
+
+    Args:
+        real: modules that are computed with after all.
 
     Raises:
         RuntimeError: `vlmeval` is imported already, with whatever it found.
@@ -137,7 +144,7 @@ def install() -> None:
         os.environ.pop(name, None)
     # `vlmeval` reads `<site-packages>/.env` over the environment; this name makes that a no-op.
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
-    sys.meta_path.insert(0, _HollowFinder())
+    sys.meta_path.insert(0, _HollowFinder(HOLLOW - set(real)))
     _mend_numpy()
 
 

@@ -1,0 +1,172 @@
+"""One run of upstream's `evaluate()` over a task's rows, and what it came to.
+
+Called by the scoring passes, which decide over which rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assay.domain.errors import ScorerError
+from assay.domain.sample import UnscoredReason
+from assay.vlmevalkit import scoring_collections
+from assay.vlmevalkit.families import Family, family_of
+from assay.vlmevalkit.families_verdicts import Verdicts
+from assay.vlmevalkit.scoring_recorder import FAILED_ANSWER, Recorder, record
+from assay.vlmevalkit.scoring_tape import Tape
+
+_CLIENT = {"nproc": 4, "verbose": False, "retry": 6, "timeout": 600}
+"""What upstream makes its judge client with; it asks nobody here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What inference left for one row: exactly one of the two is set."""
+
+    sample_id: str
+    text: str | None = None
+    reason: UnscoredReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringTask:
+    """What is to be scored.
+
+    Attributes:
+        dataset: upstream's name; `$LMUData/<dataset>.tsv` is its table.
+        model: names upstream's files.
+        judge: `exact_matching`, or what upstream's files call the judge.
+        limit: the first N rows; 0: all.
+        answers: one per row, in dataset order.
+        tape: what a judge answers; None: none decides.
+        slots: rows that may wait for the judge at a time.
+        judge_settings: what upstream's judge client is made with besides.
+    """
+
+    dataset: str
+    model: str
+    judge: str
+    limit: int
+    answers: Sequence[Answer]
+    tape: Tape | None = None
+    slots: int = 1
+    judge_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Pass:
+    """One run of `evaluate()`."""
+
+    dataset: Any
+    family: Family
+    path: Path
+    table: Any
+    recorder: Recorder
+    verdicts: Verdicts = field(default_factory=dict)
+    scores: Any = None
+    error: Exception | None = None
+
+
+def run(
+    task: ScoringTask, folder: Path, kept: Sequence[int], *, slots: int = 1
+) -> Pass:
+    """Writes the prediction file as upstream's inference does, and lets upstream evaluate it.
+
+    Args:
+        task: what is scored.
+        folder: a fresh one.
+        kept: the rows that take part.
+        slots: rows that are worked on at a time.
+    """
+    folder.mkdir(parents=True)
+    dataset = build(task)
+    family = family_of(dataset)
+    if len(kept) != len(task.answers):
+        dataset.data = dataset.data.iloc[list(kept)]
+    answers = [task.answers[row] for row in kept]
+    table = dataset.data.copy()
+    path = folder / f"{task.model}_{task.dataset}.xlsx"
+    write_predictions(dataset, answers, path)
+    recorder = Recorder(
+        skipped=frozenset(row for row, a in enumerate(answers) if a.text is None),
+        judged=task.tape is not None,
+        slots=slots,
+        ids=[answer.sample_id for answer in answers],
+    )
+    record(recorder)
+    if task.tape is not None:
+        task.tape.rewind()
+    scoring_collections.watch(dataset, table, recorder)
+    made = Pass(
+        dataset=dataset, family=family, path=path, table=table, recorder=recorder
+    )
+    try:
+        made.scores = dataset.evaluate(
+            str(path),
+            model=task.judge,
+            **_CLIENT | dict(task.judge_settings),
+        )
+    except Exception as error:  # noqa: BLE001 - whatever upstream raises is this task's outcome
+        made.error = error
+        recorder.failed = True
+    made.verdicts = family.verdicts(recorder, str(path), dataset)
+    return made
+
+
+def build(task: ScoringTask) -> Any:
+    """Upstream's dataset of `task`, with the rows that take part.
+
+    Raises:
+        ScorerError: upstream cannot build it, or its rows are not those of the answers.
+    """
+    from vlmeval.dataset import build_dataset  # noqa: PLC0415 - only behind the shim
+
+    try:
+        dataset = build_dataset(task.dataset)
+    except Exception as error:
+        raise ScorerError(
+            f"upstream cannot build {task.dataset}: {said(error)}"
+        ) from error
+    if dataset is None:
+        raise ScorerError(f"upstream does not take the table of {task.dataset}")
+    if task.limit:
+        dataset.data = dataset.data.iloc[: task.limit]
+    found = [str(index) for index in dataset.data["index"]]
+    expected = [answer.sample_id for answer in task.answers]
+    if found != expected:
+        raise ScorerError(
+            f"the table of {task.dataset} has {len(found)} samples and the answers are for"
+            f" {len(expected)}, or in another order",
+            cure="prepare the dataset again and start a new run",
+        )
+    return dataset
+
+
+def write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> None:
+    """Every column but the pictures, plus the predictions as strings, in dataset order.
+
+    Raises:
+        ScorerError: they do not fit into a file.
+    """
+    from vlmeval.smp import dump  # noqa: PLC0415 - only behind the shim
+
+    data = dataset.data
+    data["prediction"] = [FAILED_ANSWER if a.text is None else a.text for a in answers]
+    if "image" in data:
+        data.pop("image")
+    dump(data, str(path))
+    if (
+        not path.exists()
+    ):  # `dump` falls back to a pickle, which evaluate() would not find
+        raise ScorerError(
+            f"the predictions of {dataset.dataset_name} do not fit into an xlsx file"
+        )
+
+
+def said(error: Exception) -> str:
+    """An error in one line."""
+    text = str(error).strip() or "no message"
+    return f"{type(error).__name__}: {text}"[:1000]
