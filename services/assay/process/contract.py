@@ -218,16 +218,19 @@ def load_config(cls: type[ConfigT], argv: list[str] | None = None) -> ConfigT:
     return config
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Asks the kernel to kill this process when its parent ends; exits if the parent has ended already.
 
     Does nothing outside Linux: there the driver's own clean-up is all there is.
+
+    Args:
+        parent: its process id, where that may be 1, as it is in a container; None: it is another.
     """
     if not sys.platform.startswith("linux"):
         return
     pr_set_pdeathsig = 1
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() == 1 and parent != 1:
         sys.exit(ExitCode.RETRY)
 
 

@@ -17,8 +17,8 @@ from assay.seal.child import SETTINGS_VARIABLE
 
 def main() -> None:
     """Runs the module named on the command line as `__main__`, with the rest as its arguments."""
-    die_with_parent()
     launcher = json.loads(os.environ[SETTINGS_VARIABLE])["launcher"]
+    die_with_parent(launcher)
     if os.getppid() != launcher:
         sys.exit("the launcher has ended")
     module = sys.argv[1]

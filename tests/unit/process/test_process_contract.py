@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from assay.domain.errors import ConfigError
-from assay.process.contract import ProcessConfig, announce_ready, load_config
+from assay.process.contract import (
+    ExitCode,
+    ProcessConfig,
+    announce_ready,
+    load_config,
+)
 
 
 def write_pipe(document: str) -> int:
@@ -81,3 +86,26 @@ def test_a_process_tied_to_its_parent_dies_when_the_parent_is_killed() -> None:
         [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, timeout=60, check=False
     )
     assert ended(int(child.stdout), within=30)
+
+
+AS_FIRST_PROCESS = """
+import subprocess, sys
+tied = "from assay.process.contract import die_with_parent; die_with_parent({})"
+for parent in ("1", ""):
+    command = [sys.executable, "-c", tied.format(parent)]
+    print(subprocess.run(command).returncode, flush=True)
+"""
+
+
+def test_a_parent_that_is_the_first_process_of_a_container_is_not_taken_for_gone() -> (
+    None
+):
+    command = ["unshare", "--map-root-user", "--fork", "--pid"]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", AS_FIRST_PROCESS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", str(int(ExitCode.RETRY))]
