@@ -153,6 +153,7 @@ def test_a_foreign_store_is_reached_with_its_secret_and_authority():
     secrets = [v["secret"]["secretName"] for v in volumes if "secret" in v]
     assert secrets == ["demo-assay-tls", "keys", "ca"]
     assert not [o for o in objects if "minio" in o["metadata"]["name"]]
+    assert controller_config({"store": store}).store_ca_secret == "ca"
 
 
 def test_a_scorer_reaches_the_aggregator_alone(evaluation):

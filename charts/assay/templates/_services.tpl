@@ -14,6 +14,7 @@ What tells one service's pod from another's: its module, its section of the valu
     "lease" (include "assay.part" (list . "controller"))
     "tls_secret" (include "assay.tls.secret" .)
     "images" (fromJson (include "assay.images" .))
+    "store_ca_secret" .Values.store.caSecret
     "store" (include "assay.store.address" .))
 ) -}}
 {{- end -}}

@@ -16,6 +16,7 @@ from assay.controller.evalrun import Request
 from assay.controller.pods import (
     AUTHORITY,
     KEY,
+    STORE_AUTHORITY,
     TOKEN,
     Beside,
     Manifest,
@@ -81,6 +82,7 @@ def worker_job(
         queue=model.key,
         model=asdict(model),
         api_key_file=Path(KEY) if key else None,
+        store_ca_file=Path(STORE_AUTHORITY) if platform.store_ca_secret else None,
         drain_seconds=DRAIN_SECONDS,
     )
     part = Part(

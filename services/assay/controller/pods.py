@@ -27,6 +27,7 @@ Manifest = dict[str, Any]
 CONFIG_VARIABLE = "ASSAY_CONFIG"
 TOKEN = PurePosixPath("/var/run/assay/token")
 AUTHORITY = PurePosixPath("/etc/assay-tls/ca.crt")
+STORE_AUTHORITY = PurePosixPath("/etc/assay-store-ca/ca.crt")
 KEY = PurePosixPath("/etc/assay-keys/key")
 
 TOKEN_SECONDS = 600
@@ -51,6 +52,7 @@ class Platform:
         tls_secret: the Secret with `ca.crt`; nothing else of it is mounted.
         server_name: the name in the services' certificate.
         images: where a run names none.
+        store_ca_secret: the Secret whose `ca.crt` signed the store's certificate; empty: a public authority.
     """
 
     namespace: str
@@ -62,6 +64,7 @@ class Platform:
     tls_secret: str
     server_name: str
     images: PodImages
+    store_ca_secret: str = ""
 
 
 def platform_of(config: ControllerConfig, *, scoring: str, version: str) -> Platform:
@@ -97,6 +100,7 @@ def platform_of(config: ControllerConfig, *, scoring: str, version: str) -> Plat
         },
         tls_secret=config.tls_secret,
         server_name=config.tls.server_name,
+        store_ca_secret=config.store_ca_secret,
         images=images,
     )
 
@@ -221,6 +225,14 @@ def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manif
         {"name": "authority", "mountPath": str(AUTHORITY.parent), "readOnly": True},
         {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
     ]
+    # Scorers read what they need from the aggregator alone.
+    if platform.store_ca_secret and part.role is not Role.SCORER:
+        signed = _secret(
+            platform.store_ca_secret, STORE_AUTHORITY.name, STORE_AUTHORITY
+        )
+        place = {"mountPath": str(STORE_AUTHORITY.parent), "readOnly": True}
+        mounted.append({"name": "store-authority", "secret": signed})
+        mounts.append({"name": "store-authority", **place})
     if part.key is not None:
         secret, name = part.key
         mounted.append({"name": "key", "secret": _secret(secret, name, KEY)})

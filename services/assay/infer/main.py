@@ -34,13 +34,14 @@ from assay.telemetry.log import set_up_logging
 from assay.worker.contact import Timing
 from assay.worker.engines.openai import OpenAIEngine
 from assay.worker.loop import WorkerLoop
+from assay.worker.pictures import PictureReader
 
 _log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 1.0
 
 
-async def infer(config: InferConfig, model: Model) -> ExitCode:
+async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> ExitCode:
     """Works, WorkerService served meanwhile, until there is nothing left to do, or it is told to go.
 
     Raises:
@@ -63,6 +64,7 @@ async def infer(config: InferConfig, model: Model) -> ExitCode:
             model,
             timing=Timing(patience=config.aggregator_patience),
             drain_seconds=config.drain_seconds,
+            pictures=pictures,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, loop.drain)
@@ -105,6 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = _complete(load_config(InferConfig, argv))
         model = _model_of(config)
+        pictures = PictureReader(config.store_ca_file)
     except ConfigError as error:
         set_up_logging("infer")
         _log.error("bad config", error=str(error))
@@ -116,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     _allow_many_connections()
     try:
-        return uvloop.run(infer(config, model))
+        return uvloop.run(infer(config, model, pictures))
     except TransientError as error:
         _log.error("the worker goes, its work stays", error=str(error))
         return ExitCode.RETRY

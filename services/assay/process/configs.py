@@ -40,6 +40,8 @@ class InferConfig(ServerConfig):
     """Sent to the endpoint; `EMPTY` is what VLMEvalKit sends when none is given."""
     api_key_file: Path | None = None
     """Holds the key instead; None: `api_key` is it."""
+    store_ca_file: Path | None = None
+    """The authority that signed the store's certificate; None: those the system trusts."""
     aggregator_patience: float = 600.0
     """Seconds without an answer of the aggregator after which the worker exits RETRY."""
     drain_seconds: float = 20.0
@@ -135,11 +137,15 @@ class ControllerConfig(ServerConfig):
     """host:port of DatasetService."""
     tls_secret: str
     """The Secret with the services' `ca.crt`, of which pods of Jobs mount that alone."""
+    store_ca_secret: str = ""
+    """The Secret whose `ca.crt` signed the store's certificate; empty: a public authority did."""
     images: dict[str, Any] = Field(
         description="`spec.placement.images` of an EvalRun that names none"
     )
     lease: str = ""
     """The Lease, in the pod's own namespace, by which one of several controllers acts."""
+    lease_seconds: int = 15
+    """How long nobody acts after a controller was killed."""
     service_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
     """The folder with the pod's `token` for the API server, `ca.crt` and `namespace`."""
     store: str = ""

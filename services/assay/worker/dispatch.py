@@ -29,6 +29,7 @@ from assay.worker.engines.openai import Attempt
 from assay.worker.engines.outcome import Answer, AttemptFailure, EndpointFailure
 from assay.worker.held import HeldSample
 from assay.worker.limit import AdaptiveLimit
+from assay.worker.pictures import PictureReader
 from assay.worker.preparing import BATCH, BodyEngine, Built, Preparer, pictured
 from assay.worker.probing import ProbedEngine, Prober
 
@@ -64,9 +65,16 @@ class Dispatcher:
     """One worker's requests; every method but `run` and `finish` returns at once."""
 
     def __init__(
-        self, engine: Engine, endpoint: Endpoint, timing: Timing, events: Events
+        self,
+        engine: Engine,
+        endpoint: Endpoint,
+        timing: Timing,
+        events: Events,
+        *,
+        pictures: PictureReader | None = None,
     ) -> None:
         self._engine = engine
+        self._pictures = pictures or PictureReader()
         self._endpoint = endpoint
         self._timing = timing
         self._events = events
@@ -130,7 +138,7 @@ class Dispatcher:
             StoreUnavailableError: pictures cannot be read, after several attempts.
             PermanentError: a sample asks for what this worker cannot do.
         """
-        preparer = Preparer(self._engine)
+        preparer = Preparer(self._engine, self._pictures)
         try:
             async with asyncio.TaskGroup() as self._group:
                 self._group.create_task(self._prepare(preparer))

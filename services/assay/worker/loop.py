@@ -32,6 +32,7 @@ from assay.worker.contact import Contact, Timing
 from assay.worker.dispatch import Dispatcher, Engine, Events
 from assay.worker.endpoint import EndpointState
 from assay.worker.held import HeldSample, Key, LeaseBook
+from assay.worker.pictures import PictureReader
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ class WorkerLoop:
         *,
         timing: Timing | None = None,
         drain_seconds: float = 20.0,
+        pictures: PictureReader | None = None,
     ) -> None:
         self._client = client
         self._timing = timing or Timing()
@@ -98,6 +100,7 @@ class WorkerLoop:
             model.endpoint,
             self._timing,
             Events(self._completed, self._book.drop, self._condition_changed),
+            pictures=pictures,
         )
         self._state = QueueState.OPEN
         self._draining = False

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections import OrderedDict
+from pathlib import Path
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
-from assay.domain.errors import CorruptError, StoreUnavailableError
+from assay.domain.errors import ConfigError, CorruptError, StoreUnavailableError
 from assay.domain.prompt import PicturePart
 
 _OPEN_PACKS = 64
@@ -24,12 +26,23 @@ _PARTIAL_CONTENT = 206
 class PictureReader:
     """Reads and verifies pictures; `close` gives the descriptors back."""
 
-    def __init__(self) -> None:
+    def __init__(self, store_ca: Path | None = None) -> None:
+        """Has read nothing yet.
+
+        Args:
+            store_ca: the authority that signed the store's certificate; None: those the system trusts.
+
+        Raises:
+            ConfigError: the authority's file cannot be read.
+        """
         # One lock: a descriptor must not be closed by one thread while another reads from it.
         self._lock = Lock()
         self._files: OrderedDict[str, int] = OrderedDict()
         # Addresses are ours; a proxy of the environment must not see them.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if store_ca is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=_trusting(store_ca)))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def read(self, picture: PicturePart) -> bytes:
         """The picture's bytes.
@@ -101,3 +114,14 @@ class PictureReader:
                 f"cannot read picture {picture.digest} from {where}: "
                 f"{getattr(error, 'reason', error)}"
             ) from None
+
+
+def _trusting(authority: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:  # an SSLError is one
+        raise ConfigError(
+            "store_ca_file",
+            f"cannot read {authority}: {error.strerror or error}",
+            "mount the Secret with the authority of the store there",
+        ) from error

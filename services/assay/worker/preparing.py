@@ -31,9 +31,9 @@ class BodyEngine(Protocol):
 class Preparer:
     """Reads pictures and builds bodies; `close` ends its threads."""
 
-    def __init__(self, engine: BodyEngine) -> None:
+    def __init__(self, engine: BodyEngine, pictures: PictureReader) -> None:
         self._engine = engine
-        self._reader = PictureReader()
+        self._reader = pictures
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
 
     async def build(self, batch: Sequence[HeldSample]) -> list[Built]:

@@ -1,7 +1,9 @@
 """Pictures come out of packs by range, verified."""
 
 import hashlib
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,9 +11,10 @@ from threading import Thread
 
 import pytest
 
-from assay.domain.errors import CorruptError, StoreUnavailableError
+from assay.domain.errors import ConfigError, CorruptError, StoreUnavailableError
 from assay.domain.prompt import PicturePart
 from assay.worker.pictures import PictureReader
+from support.api_server import make_certificates
 
 PACK = bytes(range(256)) * 8
 
@@ -117,3 +120,35 @@ def test_many_packs_keep_few_descriptors_open(
         path.write_bytes(PACK)
         assert reader.read(part(path.as_uri(), number, 7)) == PACK[number : number + 7]
     assert len(reader._files) == 64
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[str]:
+    """The address of a server whose certificate no system trusts."""
+    make_certificates(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "api.crt", tmp_path / "api.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ranges) as server:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=partial(server.serve_forever, poll_interval=0.01))
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_store_of_a_private_authority_is_read_when_that_is_named(
+    private: str, tmp_path: Path
+) -> None:
+    with closing(PictureReader(tmp_path / "ca.crt")) as reader:
+        assert reader.read(part(f"{private}/p", 5, 10)) == PACK[5:15]
+    with (
+        closing(PictureReader()) as stranger,
+        pytest.raises(StoreUnavailableError, match="certificate"),
+    ):
+        stranger.read(part(f"{private}/p", 5, 10))
+
+
+def test_an_authority_that_is_not_mounted_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="mount the Secret"):
+        PictureReader(tmp_path / "none.crt")
