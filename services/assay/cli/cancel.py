@@ -14,6 +14,7 @@ from assay.cli.cluster import (
     place,
 )
 from assay.cli.errors import on_one_line, told
+from assay.domain.report import RunState
 
 
 def cancel(
@@ -34,4 +35,5 @@ def cancel(
         here = place(kubeconfig, context, namespace)
         snapshot = asyncio.run(cancel_there(here, name))
         state = snapshot.state.value.lower().replace("_", " ")
-        typer.echo(on_one_line(f"{name}: execution {snapshot.run_id} is {state}"))
+        verb = "is" if snapshot.state is RunState.CANCELLED else "had ended already:"
+        typer.echo(on_one_line(f"{name}: execution {snapshot.run_id} {verb} {state}"))

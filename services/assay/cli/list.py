@@ -73,9 +73,13 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from assay.report.terminal import clean  # noqa: PLC0415
+    from assay.report.terminal import WhereItFits, clean  # noqa: PLC0415
 
-    table = Table(*_COLUMNS, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*_COLUMNS, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(clean(row[column])) for column in _COLUMNS))
-    Console().print(table)
+    listed = [
+        Text(", ".join(f"{c} {clean(row[c])}" for c in _COLUMNS if row[c]))
+        for row in rows
+    ]
+    Console().print(WhereItFits(table, listed))

@@ -1,10 +1,11 @@
-"""An EvalRun on the terminal: one line per condition, a table of tasks, the executions.
+"""An EvalRun on the terminal: one line per condition and execution, a table of tasks.
 
 Names and messages come from outside: markup is never interpreted and control characters never printed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assay.cluster.evalruns import Condition, EvalRun, Task
-from assay.report.terminal import clean
+from assay.cluster.evalruns import Condition, EvalRun, Execution, Task
+from assay.report.terminal import WhereItFits, clean
 
 _GOOD, _BAD = {"Complete"}, {"Failed", "Refused", "BelowCoverage", "Cancelled"}
 _MARKS = {"True": "yes", "False": "no", "Unknown": "?"}
@@ -41,15 +42,14 @@ def show(item: EvalRun, console: Console | None = None) -> None:
     for condition in status.conditions or ():
         console.print(_condition(condition), soft_wrap=True)
     if status.tasks:
-        console.print(_tasks(status.tasks))
-        for task in status.tasks:
-            if task.message:
-                line = f"{task.model}/{task.dataset}: {task.message}"
-                console.print(Text(clean(line)), soft_wrap=True)
+        listed = [_listed(task) for task in status.tasks]
+        console.print(WhereItFits(_tasks(status.tasks), listed))
+        for line in _explanations(status.tasks):
+            console.print(line, soft_wrap=True)
     elif status.progress:
         console.print(Text(f"answered: {clean(status.progress)}"))
-    if status.executions:
-        console.print(_executions(item))
+    for execution in status.executions or ():
+        console.print(_execution(execution), soft_wrap=True)
     if status.store:
         console.print(Text(f"results lie in {clean(status.store)}"), soft_wrap=True)
 
@@ -81,27 +81,60 @@ def _condition(told: Condition) -> Text:
 
 
 def _tasks(tasks: list[Task]) -> Table:
-    table = Table("task", "state", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("task", "state", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("answered", "score", "coverage", "unscored"):
         table.add_column(column, justify="right")
     for task in tasks:
-        known = task.scored + task.unscored
-        table.add_row(
-            Text(clean(f"{task.model}/{task.dataset}")),
-            Text(clean(task.state.lower().replace("_", " "))),
-            f"{task.answered}/{task.total}",
-            "-" if task.score is None else f"{task.score:.4g}",
-            f"{task.scored / task.total:.1%}" if task.total and known else "-",
-            str(task.unscored) if task.unscored else "-",
-        )
+        table.add_row(Text(_name(task)), Text(_state(task)), *_figures(task))
     return table
 
 
-def _executions(item: EvalRun) -> Table:
-    table = Table(
-        "execution", "state", "started", "finished", box=SIMPLE_HEAD, pad_edge=False
+def _listed(task: Task) -> Text:
+    answered, score, coverage, unscored = _figures(task)
+    return Text(
+        f"{_name(task)}: {_state(task)}, {answered} answered, score {score}, coverage {coverage}, "
+        f"unscored {unscored}"
     )
-    for each in item.status.executions or ():
-        words = (each.run_id, each.state, each.started, each.finished or "-")
-        table.add_row(*(Text(clean(word)) for word in words))
-    return table
+
+
+def _name(task: Task) -> str:
+    return clean(f"{task.model}/{task.dataset}")
+
+
+def _state(task: Task) -> str:
+    return clean(task.state.lower().replace("_", " "))
+
+
+def _figures(task: Task) -> tuple[str, str, str, str]:
+    decided = task.scored + task.unscored == task.total > 0
+    return (
+        f"{task.answered}/{task.total}",
+        "-" if task.score is None else f"{task.score:.4g}",
+        f"{task.scored / task.total:.1%}" if decided else "-",
+        str(task.unscored) if task.unscored else "-",
+    )
+
+
+def _explanations(tasks: list[Task]) -> Iterator[Text]:
+    """What tasks have to say, once for all that say the same."""
+    by_message: dict[str, list[str]] = {}
+    for task in tasks:
+        if task.message:
+            by_message.setdefault(task.message, []).append(_name(task))
+    for message, names in by_message.items():
+        yield Text(f"{', '.join(names)}: {clean(message)}")
+
+
+def _execution(told: Execution) -> Text:
+    text = Text(f"execution {clean(told.run_id)}: ")
+    text.append(clean(told.state), style=_style(told.state))
+    if told.started:
+        text.append(f", started {_when(told.started)}")
+    if told.finished:
+        text.append(f", finished {_when(told.finished)}")
+    return text
+
+
+def _when(moment: str) -> str:
+    """RFC 3339 as people read it."""
+    return clean(moment)[:19].replace("T", " ") + " UTC"

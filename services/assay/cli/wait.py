@@ -90,7 +90,7 @@ def _until_ended(
 
     # A slip of the pen is said as what it is, before anybody waits.
     eval_run(here, name)
-    said: set[tuple[str, str, str]] = set()
+    said: set[str] = set()
     for item in follow_run(here, name, timeout):
         if shown is not None:
             _tell(item, shown, said)
@@ -99,18 +99,17 @@ def _until_ended(
     raise AssertionError  # It ends by returning or raising.
 
 
-def _tell(item: EvalRun, shown: Progress, said: set[tuple[str, str, str]]) -> None:
-    """Says what conditions have newly come to say, and moves the bars."""
+def _tell(item: EvalRun, shown: Progress, said: set[str]) -> None:
+    """Says what conditions have newly come to say, the same once, and moves the bars."""
     from assay.cluster.outlook import snapshot_of  # noqa: PLC0415 - once it is needed
 
     if not said:
         shown.say(f"run {item.name}: {item.state}")
     for condition in item.status.conditions or ():
-        now = (condition.type, condition.status, condition.reason)
-        if now not in said and condition.message:
-            shown.say(f"{condition.type}: {condition.reason}: {condition.message}")
-        said.add(now)
-    said.add(("", "", ""))
+        message = condition.message
+        if message and message not in said and condition.type != "Judging":
+            shown.say(f"{condition.type}: {condition.reason}: {message}")
+        said.add(message)
     shown.looked(snapshot_of(item))
 
 
