@@ -17,6 +17,8 @@ from assay.cli.cluster import (
 from assay.cli.errors import on_one_line, told
 from assay.cli.report import JsonOption
 from assay.cli.run import UnsealedOption, conclude
+from assay.domain.report import RunState
+from assay.domain.snapshot import RunSnapshot
 
 
 def retry(
@@ -76,11 +78,13 @@ def _retry_there(
 
         here = place_of_run(name, kubeconfig, context, namespace)
         snapshot = asyncio.run(retry_in_cluster(here, name))
-        open_samples = sum(
-            task.counts.pending + task.counts.leased for task in snapshot.tasks
-        )
-        typer.echo(
-            on_one_line(f"{name}: {open_samples} samples are asked again")
-            if open_samples
-            else on_one_line(f"{name}: nothing is left unscored")
-        )
+        typer.echo(on_one_line(f"{name}: {_what_is_next(snapshot)}"))
+
+
+def _what_is_next(snapshot: RunSnapshot) -> str:
+    ended = all(task.state.ended for task in snapshot.tasks)
+    if ended or snapshot.state is not RunState.RUNNING:
+        return "nothing is left to ask"
+    counts = [task.counts for task in snapshot.tasks]
+    pending = sum(each.pending + each.leased for each in counts)
+    return f"goes on, {pending} samples are asked again" if pending else "goes on"

@@ -54,7 +54,8 @@ async def retry(place: Place, name: str) -> RunSnapshot:
     item, release = await asyncio.to_thread(begun, place, name)
     async with session_with(place, release) as session:
         snapshot = await session.ask(session.run(item.status.run_id).retry)
-    if snapshot.state is RunState.RUNNING and item.ended is not None:
+    left = any(not task.state.ended for task in snapshot.tasks)
+    if left and snapshot.state is RunState.RUNNING and item.ended is not None:
         await asyncio.to_thread(_await_taken_up, place, name)
     return snapshot
 

@@ -185,7 +185,8 @@ def _run(item: EvalRun, names: set[str]) -> Finding | None:
             about, f"is refused: {accepted.message}", "mend it and submit it again"
         )
     if item.state == "Failed":
-        return wrong(about, f"failed: {item.why}", f"assay status {item.name}")
+        told = f"failed: {item.why}" if item.why else "failed"
+        return wrong(about, told, f"assay status {item.name}")
     return _hindered(item, about)
 
 

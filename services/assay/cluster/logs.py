@@ -148,6 +148,5 @@ class RunLogs:
         state = eval_run(self._place, self._name).state
         return NotFoundError(
             f"no pod of the run {self._name} is there (it is {state})",
-            cure="pods go with their Jobs; the ends of workers and scorers that failed are kept in the "
-            f"store and told by assay status {self._name}",
+            cure="pods go once they are not needed any more; assay logs -f follows a run from its beginning",
         )
