@@ -5,7 +5,12 @@ import json
 import pytest
 
 from assay.controller.pods import platform_of
-from assay.process.configs import AggregatorConfig, ControllerConfig, DatasetConfig
+from assay.process.configs import (
+    AggregatorConfig,
+    CheckupConfig,
+    ControllerConfig,
+    DatasetConfig,
+)
 from assay.rpc.callers import Role
 from support.charts import named, pods, rendered
 
@@ -38,6 +43,20 @@ def test_the_controllers_config_says_all_that_its_pods_need(platform):
         "demo-assay-controller",
     )
     assert config.store == "http://demo-assay-minio.space.svc:9000/assay/space/demo"
+
+
+def test_what_helm_tests_runs_is_told_where_everything_is(evaluation):
+    objects = rendered(evaluation)
+    text = named(objects, "ConfigMap", "checkup")["data"]["config.json"]
+    config = CheckupConfig.model_validate_json(text)
+    assert config.aggregator == "demo-assay-aggregator.space.svc:8443"
+    pod = named(objects, "Pod", "checkup")["spec"]
+    assert pod["serviceAccountName"] == "demo-assay-cli"
+    (container,) = pod["containers"]
+    mounts = tuple(m["mountPath"] for m in container["volumeMounts"])
+    files = [v for v in _leaves(json.loads(text)) if str(v).startswith("/")]
+    assert len(files) == 3
+    assert [f for f in files if not f.startswith(mounts)] == []
 
 
 def test_who_installs_its_own_certificates_has_pods_mount_them(platform):

@@ -15,6 +15,11 @@ characters. A component is given as a list: (list . "aggregator").
 {{- printf "%s-%s" (include "assay.name" (index . 0)) (index . 1) -}}
 {{- end -}}
 
+{{/* Where a service of ours is called. */}}
+{{- define "assay.address" -}}
+{{- printf "%s.%s.svc:8443" (include "assay.part" .) (index . 0).Release.Namespace -}}
+{{- end -}}
+
 {{/* What never changes of a component: selectors hold only this. */}}
 {{- define "assay.selector" -}}
 app.kubernetes.io/name: assay

@@ -17,6 +17,15 @@ privileged: false
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{- define "assay.pod.pullSecrets" -}}
+{{- with .Values.images.pullSecrets -}}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Scheduling of a component: its section of the values. */}}
 {{- define "assay.pod.scheduling" -}}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
@@ -50,12 +59,7 @@ spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: 30
-  {{- with .root.Values.images.pullSecrets }}
-  imagePullSecrets:
-    {{- range . }}
-    - name: {{ . }}
-    {{- end }}
-  {{- end }}
+  {{- include "assay.pod.pullSecrets" .root | nindent 2 }}
   securityContext:
     {{- include "assay.pod.security" .root | nindent 4 }}
   {{- include "assay.pod.scheduling" .section | nindent 2 }}
@@ -146,10 +150,8 @@ spec:
 {{/* The config of a service, as its process reads it. Secrets are named by file and stand elsewhere. */}}
 {{- define "assay.config" -}}
 {{- $root := .root -}}
-{{- $config := dict
+{{- $config := merge (fromJson (include "assay.config.caller" $root)) (dict
   "listen" "0.0.0.0:8443"
-  "token_file" "/var/run/assay/token"
-  "tls" (dict "ca_file" "/etc/assay-tls/ca.crt" "server_name" "assay")
   "server_tls" (dict
     "certificate_file" "/etc/assay-tls/tls.crt"
     "key_file" "/etc/assay-tls/tls.key"
@@ -159,9 +161,24 @@ spec:
     "keys_url" "https://kubernetes.default.svc/openid/v1/jwks"
     "ca_file" "/var/run/assay/ca.crt"
     "platform" (printf "%s/%s" $root.Release.Namespace $root.Release.Name)
-    "accounts" (fromJson (include "assay.accounts" $root)))
+    "accounts" (fromJson (include "assay.accounts" $root))))
 -}}
 {{- if ne .component "controller" -}}
+{{- $_ := set $config "store" (fromJson (include "assay.config.store" $root)) -}}
+{{- end -}}
+{{- toJson (merge (default dict .more) $config) -}}
+{{- end -}}
+
+{{/* How a process proves itself to our services, and knows them. */}}
+{{- define "assay.config.caller" -}}
+{{- toJson (dict
+  "token_file" "/var/run/assay/token"
+  "tls" (dict "ca_file" "/etc/assay-tls/ca.crt" "server_name" "assay"))
+-}}
+{{- end -}}
+
+{{- define "assay.config.store" -}}
+{{- $root := . -}}
 {{- $store := dict
   "endpoint" (include "assay.store.endpoint" $root)
   "bucket" $root.Values.store.bucket
@@ -175,9 +192,7 @@ spec:
 {{- if $root.Values.store.caSecret -}}
 {{- $_ := set $store "ca_file" "/etc/assay-store-ca/ca.crt" -}}
 {{- end -}}
-{{- $_ := set $config "store" $store -}}
-{{- end -}}
-{{- toJson (merge (default dict .more) $config) -}}
+{{- toJson $store -}}
 {{- end -}}
 
 {{/* Which service account may speak in which role. */}}

@@ -9,8 +9,8 @@ What tells one service's pod from another's: its module, its section of the valu
   "more" (dict
     "namespace" .Release.Namespace
     "release" .Release.Name
-    "aggregator" (printf "%s.%s.svc:8443" (include "assay.part" (list . "aggregator")) .Release.Namespace)
-    "datasets" (printf "%s.%s.svc:8443" (include "assay.part" (list . "dataset")) .Release.Namespace)
+    "aggregator" (include "assay.address" (list . "aggregator"))
+    "datasets" (include "assay.address" (list . "dataset"))
     "lease" (include "assay.part" (list . "controller"))
     "tls_secret" (include "assay.tls.secret" .)
     "images" (fromJson (include "assay.images" .))

@@ -150,3 +150,15 @@ class ControllerConfig(ServerConfig):
     """The folder with the pod's `token` for the API server, `ca.crt` and `namespace`."""
     store: str = ""
     """Where results lie, for people: an address without keys."""
+
+
+class CheckupConfig(ProcessConfig):
+    """Looks once whether an installed release works."""
+
+    aggregator: str
+    """host:port of RunService."""
+    datasets: str
+    """host:port of DatasetService."""
+    store: StoreConfig
+    patience: float = 60.0
+    """Seconds that a part which does not answer yet is waited for."""

@@ -1,0 +1,1 @@
+"""Whether an installed release works, seen from inside the cluster: what `helm test` runs."""
