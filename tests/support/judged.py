@@ -128,10 +128,11 @@ async def _ready(value):
 
 @dataclass(frozen=True)
 class Peer:
-    """What real VLMEvalKit left."""
+    """What real VLMEvalKit left; of rotated questions its verdict is the question's."""
 
     scores: object
     verdicts: dict[str, float]
+    rotations: dict[str, list[str]]
     out: Path
 
 
@@ -169,7 +170,7 @@ def score_peer(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads((folder / "told.json").read_text())
-    return Peer(told["scores"], told["verdicts"], folder / "out")
+    return Peer(told["scores"], told["verdicts"], told["rotations"], folder / "out")
 
 
 def differing_files(ours: Path, theirs: Path) -> list[str]:
@@ -204,13 +205,15 @@ class Line:
 def compared(ours: Judged, theirs: Peer, endpoint: JudgeEndpoint, asker) -> Line:
     """Counts what differs between the two sides."""
     scores = dict(zip(ours.ids, ours.scores, strict=True))
-    apart = [key for key, score in theirs.verdicts.items() if scores[key] != score]
+    parts = {key: theirs.rotations.get(key, [key]) for key in theirs.verdicts}
+    own = {key: min(scores[each] for each in ids) for key, ids in parts.items()}
+    apart = [key for key, score in theirs.verdicts.items() if own[key] != score]
     figures = {(m["split"], m["name"]): m["value"] for m in ours.done["metrics"]}
     expected = _figures(theirs.scores)
     apart += [str(key) for key, value in expected.items() if figures[key] != value]
     apart += differing_files(ours.out, theirs.out)
-    own = {json.dumps(json.loads(r.body), sort_keys=True) for r in asker.asked}
-    apart += sorted(own ^ set(endpoint.bodies))
+    asked = {json.dumps(json.loads(r.body), sort_keys=True) for r in asker.asked}
+    apart += sorted(asked ^ set(endpoint.bodies))
     assert not apart, apart[:5]
     files = sum(path.suffix != ".pkl" for path in theirs.out.iterdir())
     return Line(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.domain.errors import ScorerError
-from assay.vlmevalkit import families_rows, families_verdicts
+from assay.vlmevalkit import families_judged, families_rows, families_verdicts
 from assay.vlmevalkit.families_verdicts import Verdicts
 from assay.vlmevalkit.scoring_recorder import Recorder
 
@@ -27,12 +27,14 @@ class Family:
             missing.
         groups: table -> groups of rows of which upstream's figure needs all.
         lacking: (table, rows) -> why upstream cannot make its figures of these rows alone; empty: it can.
+        judge: whether nothing but a judge model can score it.
     """
 
     name: str
     verdicts: Callable[[Recorder, str, Any], Verdicts]
     groups: Callable[[Any], list[list[int]]] | None = None
     lacking: Callable[[Any, list[int]], str] = lambda _table, _rows: ""
+    judge: bool = False
 
 
 MULTIPLE_CHOICE = Family(
@@ -62,6 +64,16 @@ VQA = Family(name="visual question answering", verdicts=families_verdicts.vqa)
 OCR_BENCH = Family(name="OCRBench", verdicts=families_verdicts.ocr_bench)
 MTVQA = Family(name="MTVQA", verdicts=families_verdicts.mtvqa)
 CAPTION = Family(name="captions", verdicts=families_verdicts.caption)
+MATH_VISTA = Family(name="MathVista", verdicts=families_judged.extracted, judge=True)
+MATH_VISION = Family(name="MathVision", verdicts=families_judged.extracted, judge=True)
+MM_VET = Family(
+    name="MMVet",
+    verdicts=families_judged.graded,
+    lacking=families_judged.lacking_capabilities,
+    judge=True,
+)
+LLAVA_BENCH = Family(name="LLaVABench", verdicts=families_judged.rated, judge=True)
+MMDU = Family(name="MMDU", verdicts=families_judged.conversations, judge=True)
 
 CHOICES = frozenset({MULTIPLE_CHOICE, MMMU, MMT, CIRCULAR})
 """The families whose figures are shares of right choices, between 0 and 1."""
@@ -74,6 +86,11 @@ _OWN_SCORERS: Mapping[str, Family] = {
     "OCRBench": OCR_BENCH,
     "MTVQADataset": MTVQA,
     "ImageCaptionDataset": CAPTION,
+    "MathVista": MATH_VISTA,
+    "MathVision": MATH_VISION,
+    "MMVet": MM_VET,
+    "LLaVABench": LLAVA_BENCH,
+    "MMDUDataset": MMDU,
 }
 """Classes with an `evaluate()` of their own that is read here."""
 

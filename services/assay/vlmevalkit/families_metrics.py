@@ -16,6 +16,10 @@ from assay.domain.score import Metric
 from assay.vlmevalkit.families import (
     CAPTION,
     CHOICES,
+    LLAVA_BENCH,
+    MATH_VISION,
+    MATH_VISTA,
+    MM_VET,
     MME,
     MMT,
     MTVQA,
@@ -34,13 +38,28 @@ from assay.vlmevalkit.families_tables import (
 _GROUPED = {"fAcc": "HallusionBench", "qAcc": "HallusionBench"}
 """Figures that need every row of a figure or question, so only complete splits have them."""
 
-_SOME_MEANS = {YES_NO: ("aAcc", "acc"), CAPTION: ("ROUGE_L",)}
+_SOME_MEANS = {
+    YES_NO: ("aAcc", "acc"),
+    CAPTION: ("ROUGE_L",),
+    MATH_VISTA: ("acc",),
+    MATH_VISION: ("acc",),
+    MM_VET: ("acc",),
+}
 """Families some of whose figures are plain means of per-sample scores, and these."""
 
 _CAPTION_TOPS = {"CIDEr": 1000.0}
 """CIDEr is ten times a mean of likenesses, and upstream gives it in hundredths as well."""
 
 _NOT_A_NUMBER = "no sample of the table is in it"
+
+_LABELS = ("split", "Task&Skill", "Subject", "Category", "set")
+"""Columns of upstream's tables that say what a line is about."""
+
+_COUNTS = ("tot", "hit", "prefetch")
+"""Columns that count rows."""
+
+_RELATIVE_TOP = 1000.0
+"""LLaVABench's relative score, were the model rated ten and the reference one."""
 
 Key = tuple[str, str, str]
 """Member of a collection (else empty), split, name."""
@@ -88,7 +107,8 @@ def values_of(dataset: str, scores: Any, members: Mapping[str, Any]) -> dict[Key
 def _of_table(member: str, scores: Any) -> dict[Key, Any]:
     found: dict[Key, Any] = {}
     for record in scores.to_dict("records"):
-        split = str(record.pop("split", "none"))
+        label = next((name for name in _LABELS if name in record), "split")
+        split = str(record.pop(label, "none"))
         found |= {(member, split, str(name)): cell for name, cell in record.items()}
     return found
 
@@ -231,15 +251,20 @@ def _number(value: Any) -> float | None:
 
 
 def _scale(family: Family, dataset: str, name: str, n: int) -> tuple[float, float]:
-    if family in CHOICES:
-        return (0.0, 1.0)
+    return (0.0, _top(family, dataset, name, n))
+
+
+def _top(family: Family, dataset: str, name: str, n: int) -> float:
+    if family in CHOICES or ("VSR" in dataset and name == "f1_score"):
+        return 1.0
     if family is MME:
-        return (0.0, MME_SUMS[name][0] if name in MME_SUMS else 200.0)
+        return MME_SUMS[name][0] if name in MME_SUMS else 200.0
     if family is OCR_BENCH:
         # Upstream's hundred is a thousand rows, however many there are.
-        return (0.0, n / 10 if name == "Final Score Norm" else float(n))
+        return n / 10 if name == "Final Score Norm" else float(n)
     if family is CAPTION:
-        return (0.0, _CAPTION_TOPS.get(name, 100.0))
-    if "VSR" in dataset and name == "f1_score":
-        return (0.0, 1.0)
-    return (0.0, 100.0)
+        return _CAPTION_TOPS.get(name, 100.0)
+    if name in _COUNTS:
+        return float(n)
+    relative = family is LLAVA_BENCH and name.startswith("Relative")
+    return _RELATIVE_TOP if relative else 100.0

@@ -5,6 +5,7 @@ Called by `families_metrics`, with tables as upstream read them back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,11 @@ from typing import Any
 from assay.vlmevalkit.families import (
     CHOICES,
     CIRCULAR,
+    LLAVA_BENCH,
+    MATH_VISION,
+    MATH_VISTA,
+    MM_VET,
+    MMDU,
     MME,
     MMT,
     OCR_BENCH,
@@ -20,8 +26,8 @@ from assay.vlmevalkit.families import (
 )
 from assay.vlmevalkit.families_rows import unrotated
 
-WHOLE = ("Overall", "none", "ALL")
-"""Splits that are the whole table; `ALL` is MMT-Bench's."""
+WHOLE = ("Overall", "none", "ALL", "overall", "all", "valid")
+"""Splits that are the whole table; `ALL` is MMT-Bench's, the last three LLaVABench's and MMDU's."""
 
 MME_SUMS: Mapping[str, tuple[float, tuple[str, ...]]] = {
     "perception": (
@@ -64,6 +70,8 @@ _OCR_SUMS: Mapping[str, tuple[str, ...]] = {
 """OCRBench's total: the categories in it."""
 
 _COLUMNS = ("split", "category", "l2-category")
+_OWN_COLUMNS = {MATH_VISTA: ("task", "skills")}
+"""What else upstream groups by."""
 
 
 class Table:
@@ -85,7 +93,7 @@ class Table:
         columns = {str(name).lower(): name for name in table.columns}
         self._cells = {
             name: [_words(family, name, cell) for cell in table[columns[name]]]
-            for name in _COLUMNS
+            for name in (*_COLUMNS, *_OWN_COLUMNS.get(family, ()))
             if name in columns
         }
         counted = unrotated(table) if family is CIRCULAR else range(len(table))
@@ -127,7 +135,7 @@ class Table:
         if family in CHOICES:
             return self._of_choice(family, split, name)
         # A figure over a split's rows, or, in one-row tables, over the rows its column names.
-        if split in WHOLE:
+        if split in WHOLE and family not in _BY_SPLIT:
             return self._of_group(name) or self._weighed(family)
         return self._of_group(split)
 
@@ -180,8 +188,17 @@ def is_task_average(table: Table, name: str) -> bool:
     return name in table.task_averages
 
 
+_BY_SPLIT = frozenset({MATH_VISTA, MATH_VISION, MM_VET, LLAVA_BENCH, MMDU})
+"""Families whose tables have a line for each group."""
+
+
 def _words(family: Family, column: str, cell: Any) -> list[str]:
     text = str(cell)
+    if column == "skills":
+        # A list as text; upstream evaluates it.
+        return re.findall(r"[^\[\]'\",]+", text.replace("', '", "','"))
+    if column == "category" and family is MM_VET:
+        return text.split(",")
     if column != "category" or family is not YES_NO:
         return [text]
     # POPE writes several categories into one cell.

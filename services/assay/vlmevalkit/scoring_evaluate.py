@@ -5,6 +5,7 @@ Called by the scoring passes, which decide over which rows.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,12 @@ _CLIENT = {"nproc": 4, "verbose": False, "retry": 6, "timeout": 600}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What inference left for one row: exactly one of the two is set."""
+    """What inference left for one row: exactly one of `text` and `reason` is set.
+
+    Attributes:
+        text: the answer; of a conversation, a JSON list of every turn's.
+        reason: why there is none.
+    """
 
     sample_id: str
     text: str | None = None
@@ -84,6 +90,10 @@ def run(
     folder.mkdir(parents=True)
     dataset = build(task)
     family = family_of(dataset)
+    if family.judge and task.tape is None:
+        raise ScorerError(
+            f"only a judge model can score {task.dataset}", cure="name one: judge"
+        )
     if len(kept) != len(task.answers):
         dataset.data = dataset.data.iloc[list(kept)]
     answers = [task.answers[row] for row in kept]
@@ -154,7 +164,7 @@ def write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> No
     from vlmeval.smp import dump  # noqa: PLC0415 - only behind the shim
 
     data = dataset.data
-    data["prediction"] = [FAILED_ANSWER if a.text is None else a.text for a in answers]
+    data["prediction"] = [_cell(dataset, answer) for answer in answers]
     if "image" in data:
         data.pop("image")
     dump(data, str(path))
@@ -164,6 +174,13 @@ def write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> No
         raise ScorerError(
             f"the predictions of {dataset.dataset_name} do not fit into an xlsx file"
         )
+
+
+def _cell(dataset: Any, answer: Answer) -> Any:
+    """What upstream's inference puts into the prediction column: of a conversation, every turn's answer."""
+    if dataset.TYPE != "MT":
+        return FAILED_ANSWER if answer.text is None else answer.text
+    return [FAILED_ANSWER] if answer.text is None else json.loads(answer.text)
 
 
 def said(error: Exception) -> str:

@@ -10,7 +10,7 @@ import copy
 import json
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -43,7 +43,11 @@ def install(tape: Tape, model: str) -> None:
     """
     from vlmeval import api  # noqa: PLC0415 - only behind the shim
     from vlmeval.api import gpt, siliconflow  # noqa: PLC0415
-    from vlmeval.dataset.utils import multiple_choice  # noqa: PLC0415
+    from vlmeval.dataset.utils import (  # noqa: PLC0415
+        mathv,
+        mathvista,
+        multiple_choice,
+    )
 
     # Upstream asks for this name instead of the one it labels its files with.
     os.environ["LOCAL_LLM"] = model
@@ -55,6 +59,30 @@ def install(tape: Tape, model: str) -> None:
     # A model in upstream's own process; here it is served like any other.
     api.HFChatModel = plain
     multiple_choice.rd = _Undecided()
+    mathv.is_equal = lambda one, other: tape.equal(str(one), str(other))
+    for module in (mathv, mathvista):
+        module.post_check = _noting_check(module.post_check)
+
+
+def _noting_check(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether a row's extraction is its answer; a row that cannot be checked is that row's trouble."""
+
+    def post_check(line: Any, prefetch: bool = False) -> Any:  # noqa: FBT001, FBT002 - upstream's
+        if prefetch:
+            return original(line, prefetch=True)
+        row = active().row(line.name)
+        try:
+            right = original(line, prefetch=False)
+        except RowEndedError as end:
+            active().end(end, row)
+            return False
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as said
+            active().note_error(row, error)
+            return False
+        active().checked[row] = bool(right)
+        return right
+
+    return post_check
 
 
 def _taped(original: Any, tape: Tape) -> Any:

@@ -43,6 +43,7 @@ class Recorder:
         rows_of: the rows of each member of a collection.
         members: the file and the scores of each member that upstream has evaluated.
         results: what the per-row function gave, by row.
+        checked: whether what a judge extracted is the answer, by row.
         options: the option letter upstream read, by row (multiple choice).
         hits: per-row scores as upstream's metric counts them (VQA, captions), in file order.
         frames: every table upstream loaded, by path, in order; upstream goes on changing them.
@@ -60,7 +61,8 @@ class Recorder:
     places: Sequence[int] | None = None
     rows_of: Mapping[str, Sequence[int]] = field(default_factory=dict)
     members: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    results: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    results: dict[int, Any] = field(default_factory=dict)
+    checked: dict[int, bool] = field(default_factory=dict)
     options: dict[int, str] = field(default_factory=dict)
     hits: list[float] | None = None
     frames: list[tuple[str, Any]] = field(default_factory=list)

@@ -126,6 +126,7 @@ def main():
     told = {
         "scores": scores.to_dict("records") if hasattr(scores, "columns") else scores,
         "verdicts": verdicts(dataset, path),
+        "rotations": row_verdicts.rotations(dataset),
     }
     Path("told.json").write_text(json.dumps(told, default=float))
     # Threads of a judge client that are still there have nothing left to do.
