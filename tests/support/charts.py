@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,19 @@ def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for o in objects
         if o["kind"] in {"Deployment", "StatefulSet", "Job"}
     }
+
+
+def notes(values: dict[str, Any], folder: Path) -> str:
+    """What Helm says after an installation; without a cluster it shows that of no chart, so of a copy."""
+    copied = folder / "assay"
+    shutil.copytree(CHART, copied, dirs_exist_ok=True)
+    said = (copied / "templates/NOTES.txt").read_text()
+    shown = '{"kind": "Shown", "notes": {{ include "shown" . | toJson }}}\n'
+    told = copied / "templates/shown.yaml"
+    told.write_text(f'{{{{- define "shown" -}}}}{said}{{{{- end -}}}}{shown}')
+    text = helm(
+        *("template", "demo", str(copied), "--namespace", "space"),
+        *("--show-only", "templates/shown.yaml"),
+        values=values,
+    )
+    return str(yaml.safe_load(text)["notes"])

@@ -13,6 +13,13 @@ has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, wher
 {{- toJson $keys -}}
 {{- end -}}
 
+{{/* Whether a secret stands in the file; empty: none does. */}}
+{{- define "assay.run.inline" -}}
+{{- range $key := include "assay.run.keys" . | fromJson | values -}}
+{{- if ne $key "EMPTY" }}true{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Whoever reads eval_config asks this first: Helm renders in an order of its own. */}}
 {{- define "assay.run.written" -}}
 {{- if kindIs "string" .Values.eval_config -}}
