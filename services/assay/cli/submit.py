@@ -21,9 +21,6 @@ from assay.domain.errors import ConfigError, UnavailableError
 if TYPE_CHECKING:
     from assay.cluster.place import Place
 
-_LOOK_SECONDS = 20.0
-"""How long the controller gets to say whether it takes the run."""
-
 
 def submit(
     file: Annotated[
@@ -42,6 +39,15 @@ def submit(
             show_default=False,
         ),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=0,
+            help="How long the controller gets to say whether it takes the run; 0: it is not asked.",
+        ),
+    ] = 20.0,
     release: ReleaseOption = None,
     context: ContextOption = None,
     namespace: NamespaceOption = None,
@@ -67,11 +73,13 @@ def submit(
         typer.echo(item.name)
         where = f"release {chosen.name} in namespace {here.namespace}"
         typer.echo(f"{what} in {where}", err=True)
-        _see_accepted(here, item.name)
-        typer.echo(f"how it goes: assay watch {item.name}", err=True)
+        if timeout:
+            _see_accepted(here, item.name, timeout)
+        there = f" --namespace {here.namespace}" if namespace else ""
+        typer.echo(f"how it goes: assay watch {item.name}{there}", err=True)
 
 
-def _see_accepted(here: Place, name: str) -> None:
+def _see_accepted(here: Place, name: str, seconds: float) -> None:
     """Waits until the controller has looked at it.
 
     Raises:
@@ -80,7 +88,7 @@ def _see_accepted(here: Place, name: str) -> None:
     from assay.cluster.evalruns import follow_run  # noqa: PLC0415 - once it is needed
 
     try:
-        for item in follow_run(here, name, _LOOK_SECONDS):
+        for item in follow_run(here, name, seconds):
             accepted = item.condition("Accepted")
             if not item.seen or accepted is None or accepted.status == "Unknown":
                 continue
