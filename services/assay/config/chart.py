@@ -32,7 +32,10 @@ class Images(Section):
     """The images of the platform."""
 
     registry: str = Field(description="Before every repository; empty: none.")
-    pull_policy: str = Field(pattern="^(Always|IfNotPresent|Never)$")
+    pull_policy: str = Field(
+        pattern="^(Always|IfNotPresent|Never)$",
+        description="Of every container: `Always`, `IfNotPresent` or `Never`.",
+    )
     pull_secrets: list[str] = Field(description="Names of Secrets.")
     worker: ImageRef
     torch: ImageRef
@@ -51,8 +54,8 @@ class Scheduling(Section):
     topology_spread_constraints: list[Handed] = Field(
         default=[], description="As a pod has them."
     )
-    priority_class_name: str = ""
-    runtime_class_name: str = ""
+    priority_class_name: str = Field(default="", description="As a pod has it.")
+    runtime_class_name: str = Field(default="", description="As a pod has it.")
     pod_labels: dict[str, str] = Field(default={}, description="Beside ours.")
     pod_annotations: dict[str, str] = Field(default={}, description="Beside ours.")
 
@@ -82,7 +85,7 @@ class Demo(Section):
     storage_class: str = Field(
         description="Empty: the cluster's default; `-`: the pod's own disk, gone with the pod."
     )
-    resources: Handed
+    resources: Handed = Field(description="As a container has them.")
 
 
 class Store(Section):
@@ -90,7 +93,7 @@ class Store(Section):
 
     endpoint: str = Field(description="host[:port]; empty with `demo.enabled`.")
     bucket: str = Field(description="Must be there, but with `demo.enabled`.")
-    region: str
+    region: str = Field(description="As requests are signed for it.")
     prefix: str = Field(description="Empty: `<namespace>/<release>`.")
     secure: bool = Field(description="Use TLS.")
     ca_secret: str = Field(
@@ -157,7 +160,9 @@ class Issuer(Section):
     """An issuer of cert-manager that tells its authority's certificate (CA, Vault; not ACME)."""
 
     name: str = Field(description="Empty: cert-manager is not asked.")
-    kind: str = Field(pattern="^(Issuer|ClusterIssuer)$")
+    kind: str = Field(
+        pattern="^(Issuer|ClusterIssuer)$", description="`Issuer` or `ClusterIssuer`."
+    )
     group: str = Field(
         description="Of the issuer; another than this for external ones."
     )

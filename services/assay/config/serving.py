@@ -62,8 +62,10 @@ class Hub(StrEnum):
 class SecretKey(Section):
     """One key of a Secret."""
 
-    name: Annotated[str, Field(min_length=1)]
-    key: Annotated[str, Field(min_length=1)] = "token"
+    name: Annotated[str, Field(min_length=1)] = Field(description="Of the Secret.")
+    key: Annotated[str, Field(min_length=1)] = Field(
+        default="token", description="Where it stands in it."
+    )
 
 
 class Cache(Section):
@@ -101,7 +103,7 @@ class Serving(Section):
     env: list[Handed] = Field(
         default=[], description="More variables, as a container has them."
     )
-    port: Port = 8000
+    port: Port = Field(default=8000, description="Where it listens.")
     gpus: int = Field(
         default=1, ge=0, description="Of `gpuResource`, for each worker's engine."
     )
@@ -120,7 +122,9 @@ class Serving(Section):
     shared_memory: str = Field(
         default="8Gi", description="Most of /dev/shm; counted as its memory."
     )
-    resources: Handed = Field(default={})
+    resources: Handed = Field(
+        default={}, description="As a container has them; GPUs are added."
+    )
     volumes: list[Handed] = Field(
         default=[], description="More volumes, as a pod has them."
     )
