@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,6 @@ from assay.store import keys
 from assay.store.s3 import S3Store
 from support.bucket_services import results, run_of, services
 from support.local_runs import Desk
-from support.stub_endpoint import StubEndpoint
 
 COUNT = 60
 
@@ -23,13 +23,12 @@ def store(minio):
 
 
 @pytest.fixture
-def desk(tmp_path):
-    with StubEndpoint() as endpoint:
-        made = Desk.set_up(
-            tmp_path / "desk", endpoint.url, count=COUNT, cache_dir=tmp_path / "cache"
-        )
-        yield made
-        made.leave()
+def desk(tmp_path, stub):
+    made = Desk.set_up(
+        tmp_path / "desk", stub.url, count=COUNT, cache_dir=tmp_path / "cache"
+    )
+    yield made
+    made.leave()
 
 
 def local_results(desk):
@@ -117,3 +116,41 @@ async def test_two_runs_of_one_dataset_prepare_it_once(desk, store, tmp_path):
         assert {await made.prepare(run), *digests} == {digests[0]}
     manifests = [k for k in S3Store(store).list("datasets/") if "manifest" in k]
     assert len(manifests) == 1
+
+
+async def test_an_execution_goes_on_from_a_closed_ones_answers_and_asks_none_again(
+    desk, store, tmp_path, stub
+):
+    expected = await asyncio.to_thread(local_results, desk)
+    stub.asked.clear()
+    stub.delay = 0.1
+    run = run_of(desk.file)
+    async with services(tmp_path, store) as made:
+        async with made.run("one") as client:
+            await begin(made, client, run)
+            worker = await made.infer(run, "one")
+            await answered(client, COUNT // 3)
+            await client.close()
+            assert await worker.wait() == 0
+        (aggregator,) = made.running("aggregator")
+        aggregator.kill()
+        await aggregator.wait()
+        await made.start_aggregator()
+        following = replace(run, coverage_threshold=0.5)
+        async with made.run("two") as client:
+            await client.open(following, adopts=["one"])
+            await begin(made, client, following)
+            await made.infer(following, "two")
+            await finish(made, client, "two")
+    assert stored_results(store, "two") == expected
+    assert stub.asked == dict.fromkeys(range(COUNT), 1)
+
+
+async def answered(client, count):
+    """Returns when so many samples of the run's only task have been answered, and not all."""
+    async with asyncio.timeout(60):
+        async for snapshot in client.watch(0.01):
+            (task,) = snapshot.tasks
+            if task.counts.predicted >= count:
+                assert task.counts.predicted < COUNT
+                return

@@ -6,9 +6,9 @@ import pytest
 
 from assay.domain.report import RunState
 from assay.store.s3 import S3Store
-from support.aggregator import Folder
-from support.killed_runs import COUNT, fleet, left, lived
-from support.many_runs import Shelf
+from support.aggregator import Folder, answer
+from support.killed_runs import COUNT, SECOND, left, lived, score
+from support.many_runs import Shelf, fleet
 from support.prepared import put_prepared
 
 KILLS = range(31)
@@ -40,6 +40,19 @@ async def test_a_kill_at_any_write_changes_no_byte_and_costs_at_most_one_questio
     async with fleet(folder, store) as runs:
         states = [(await runs.client(r).get()).state for r in ("one", "two")]
     assert states == [RunState.SUPERSEDED, RunState.COMPLETE]
+
+
+async def test_an_execution_that_adopted_leaves_the_bytes_of_one_that_asked_it_all(
+    tmp_path, undisturbed
+):
+    folder = Folder(tmp_path, COUNT)
+    async with fleet(folder) as runs:
+        await runs.start(folder, "alone", SECOND)
+        said = [answer(n, f"A{n}") for n in range(COUNT)]
+        await runs.answer("alone", *said)
+        await score(runs, "alone")
+        await runs.client("alone").finish()
+        assert left(runs.store, "alone") == undisturbed[0]
 
 
 @pytest.fixture

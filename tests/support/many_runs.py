@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from assay.aggregator.means import Means
-from assay.aggregator.runs import Runs
+from assay.aggregator.runs import RESTING_SAMPLES, Runs
 from assay.aggregator.servicer import registrations
 from assay.domain.completion import Completion
 from assay.domain.run import Run
@@ -128,6 +128,7 @@ async def fleet(
     store: Any = None,
     *,
     wrap: Callable[[Any], Any] = lambda store: store,
+    resting: int = RESTING_SAMPLES,
     **changes: Any,
 ) -> AsyncIterator[Fleet]:
     """An aggregator of all runs, in this process; one after the other on one store."""
@@ -150,7 +151,7 @@ async def fleet(
                 }
             )
 
-        runs = Runs(means)
+        runs = Runs(means, resting=resting)
         server = await serve(
             registrations(runs), listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from assay.aggregator.means import Means
 from assay.domain.errors import ChangedError, ConfigError, NotFoundError
@@ -34,7 +33,7 @@ async def pieces(
         ChangedError: it is not the one of that digest.
     """
     key = _key(means.run_id, path)
-    file = await means.block(_digested, means, key, path)
+    file = await _digested(means, key, path)
     if sha256 and sha256 != file.sha256:
         raise ChangedError(
             f"cannot go on with {path} of run {means.run_id}: it was written anew",
@@ -56,18 +55,20 @@ def _names(means: Means) -> list[ResultFile]:
     return found
 
 
-def _digested(means: Means, key: str, path: str) -> ResultFile:
+async def _digested(means: Means, key: str, path: str) -> ResultFile:
     """A file with its digest: it is read once to know what it is, and once more to be sent."""
-    size = means.store.size(key)
+    size = await means.block(means.store.size, key)
     if size is None:
         raise NotFoundError(
             f"cannot find {path} among the results of run {means.run_id}",
             cure="a report is there once the run has ended; tables, once their task was scored",
         )
-    file, digest = ResultFile(path=path, size=size), hashlib.sha256()
+    digest = hashlib.sha256()
     for start in range(0, size, PIECE_BYTES):
-        digest.update(means.store.get_range(key, start, PIECE_BYTES))
-    return replace(file, sha256=digest.hexdigest())
+        # Piece by piece: in between others get their turn.
+        piece = await means.block(means.store.get_range, key, start, PIECE_BYTES)
+        digest.update(piece)
+    return ResultFile(path=path, size=size, sha256=digest.hexdigest())
 
 
 def _key(run_id: str, path: str) -> str:

@@ -18,7 +18,7 @@ from assay.aggregator.endpoints import EndpointBoard
 from assay.aggregator.leases import LeaseBook
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
-from assay.aggregator.opening import enter, open_pinned, open_task
+from assay.aggregator.opening import open_pinned
 from assay.aggregator.pins import Source
 from assay.aggregator.progress import run_snapshot
 from assay.aggregator.sources import Former, Hear, Shelf
@@ -202,6 +202,20 @@ class RunBook:
             await asyncio.wait(self._writers.values())
         self._writers.clear()
 
+    async def leave(self) -> None:
+        """Lets the run go: whoever is still at it is told to come again, and finds it taken over anew."""
+        self.stopping = True
+        self.changes.note()
+        await self.stop_writers()
+        for task in self.tasks.values():
+            if task.opened is not None:
+                task.opened.leave()
+
+    @property
+    def sample_count(self) -> int:
+        """Samples that are held in memory."""
+        return sum(t.opened.ledger.total for t in self.tasks.values() if t.opened)
+
     def snapshot(self) -> RunSnapshot:
         """The run at this moment.
 
@@ -248,16 +262,6 @@ class RunBook:
     def tasks_of(self, model: str) -> list[Task]:
         """The tasks of a model."""
         return [task for task in self.tasks.values() if task.id.model == model]
-
-    async def attach(self, task: Task, digest: str) -> None:
-        """Pins a prepared dataset for a task and opens it, with all that is in the store of it.
-
-        Raises:
-            ConflictError: another digest is pinned.
-            NotFoundError: the dataset is not prepared in the store.
-        """
-        await open_task(self, task, digest)
-        await enter(self, task)
 
     async def publish_score(self, task: Task) -> None:
         """Puts a task's score where a person looks for it."""

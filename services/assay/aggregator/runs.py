@@ -1,7 +1,8 @@
 """The runs that one aggregator serves: on one machine a single one, in a cluster all of a release.
 
 The servicer asks for a run at every call. One that this process does not hold yet is taken over from the
-store, once, while its callers wait: a restarted aggregator needs nobody to tell it what it served.
+store, once, while its callers wait: a restarted aggregator needs nobody to tell it what it served. Of the
+runs that have ended it holds so many as fit, those asked about last.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar
+
+import structlog
 
 from assay.aggregator.desk import ScoreDesk, WorkDesk
 from assay.aggregator.means import Means
@@ -23,7 +27,12 @@ from assay.domain.snapshot import RunSnapshot, RunSummary
 from assay.store import keys
 
 _T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
 
+RESTING_SAMPLES = 1_000_000
+"""About 200 bytes each, with their names."""
+_LOADING = 2
+"""Runs that are read from the store at a time: threads are left for those that are being answered."""
 _PAGE, _MOST_PAGE = 100, 500
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may stand in keys of the store, and in file names."""
@@ -38,21 +47,39 @@ class ServedRun:
     work: WorkDesk
     scoring: ScoreDesk
 
+    @property
+    def rests(self) -> bool:
+        """Whether it has ended and nobody is at it: it may be let go, and be taken over again."""
+        book, followed = self.book, any(self.book.followers.values())
+        at_it = self.service.busy or any(t.scorers for t in book.tasks.values())
+        return book.standing.ended and not followed and not at_it
+
 
 class Runs:
     """Finds, takes over and lets go."""
 
-    def __init__(self, means: Callable[[str], Means], *, only: str = "") -> None:
+    def __init__(
+        self,
+        means: Callable[[str], Means],
+        *,
+        only: str = "",
+        resting: int = RESTING_SAMPLES,
+    ) -> None:
         """Holds no run yet.
 
         Args:
             means: what an aggregator works with for the run of that id.
             only: the one run to serve; empty: any.
+            resting: samples of ended runs that it keeps in memory.
         """
         self._means = means
         self._only = only
         self._begun: dict[str, asyncio.Task[RunBook]] = {}
+        # Those asked about last stand last.
         self._taken: dict[str, asyncio.Task[ServedRun]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._resting = resting
+        self._loading = asyncio.Semaphore(_LOADING)
         self.lost: asyncio.Future[AssayError] = (
             asyncio.get_running_loop().create_future()
         )
@@ -162,7 +189,7 @@ class Runs:
     async def _summary(self, run_id: str) -> RunSummary | None:
         """One line of a list; None: the run was never accepted."""
         task = self._taken.get(run_id)
-        if task is not None and task.done() and not task.cancelled():
+        if task is not None and _is_there(task):
             book = task.result().book
             return summary_of(book) if book.is_open else None
         means = self._means(run_id)
@@ -178,17 +205,15 @@ class Runs:
 
     async def stop(self) -> None:
         """Lets watchers go and returns when everything that has arrived is written, or cannot be."""
-        books = [
-            task.result().book
-            for task in self._taken.values()
-            if task.done() and not task.cancelled() and task.exception() is None
-        ]
+        books = [task.result().book for task in self._taken.values() if _is_there(task)]
         for task in self._taken.values():
             task.cancel()
         for book in books:
             book.stopping = True
             book.changes.note()
-        await asyncio.gather(*(book.stop_writers() for book in books))
+        await asyncio.gather(
+            *(book.stop_writers() for book in books), *self._leaving.values()
+        )
 
     def lose(self, error: AssayError) -> None:
         """Says that this process may not acknowledge any more."""
@@ -216,13 +241,43 @@ class Runs:
         Raises:
             NotFoundError: it never was accepted.
         """
+        while run_id in self._leaving:
+            await asyncio.shield(self._leaving[run_id])
         if run_id not in self._begun:
             await self._check_known(run_id)
         return await _shared(self._begun, run_id, self._begin)
 
     async def _take(self, run_id: str) -> ServedRun:
         """The run as this process holds it, taken over first if it does not; callers share one take-over."""
-        return await _shared(self._taken, run_id, self._take_over)
+        while run_id in self._leaving:
+            await asyncio.shield(self._leaving[run_id])
+        served = await _shared(self._taken, run_id, self._take_over)
+        if run_id in self._taken:
+            self._taken[run_id] = self._taken.pop(run_id)
+        self._let_go(but=run_id)
+        return served
+
+    def _left(self, run_id: str, _: asyncio.Task[None]) -> None:
+        del self._leaving[run_id]
+
+    def _let_go(self, *, but: str) -> None:
+        """Lets ended runs go that nobody asked about lately, where they are more than are kept."""
+        resting = {
+            run_id: task.result().book
+            for run_id, task in self._taken.items()
+            if _is_there(task) and task.result().rests
+        }
+        kept = sum(book.sample_count for book in resting.values())
+        for run_id, book in resting.items():
+            if kept <= self._resting or self._only:
+                return
+            if run_id != but:
+                kept -= book.sample_count
+                del self._taken[run_id], self._begun[run_id]
+                leaving = asyncio.create_task(book.leave())
+                self._leaving[run_id] = leaving
+                leaving.add_done_callback(partial(self._left, run_id))
+                _log.info("ended run let go", run_id=run_id)
 
     async def _begin(self, run_id: str) -> RunBook:
         book = RunBook(self._means(run_id), self.former)
@@ -233,8 +288,13 @@ class Runs:
     async def _take_over(self, run_id: str) -> ServedRun:
         # A run that goes on from others needs them begun, never loaded: they may go on from it as well.
         book = await _shared(self._begun, run_id, self._begin)
-        await book.load()
+        async with self._loading:
+            await book.load()
         return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
+
+
+def _is_there(task: asyncio.Task[ServedRun]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 async def _shared(

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
 from assay.aggregator import moved, standing
+from assay.aggregator.opening import enter, open_task
 from assay.aggregator.pins import dataset_changed
 from assay.aggregator.progress import end_state, total_counts
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.standing import Standing
 from assay.aggregator.tasks import Task
-from assay.domain.errors import ConflictError, PermanentError
+from assay.domain.errors import ConflictError, PermanentError, UnavailableError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunReport, RunState
 from assay.domain.snapshot import RunSnapshot
@@ -39,6 +41,23 @@ class AggregatorService:
         self._book = book
         # Serialises what changes the run as a whole; calls about samples do not take it.
         self._lock = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being changed about the run as a whole."""
+        return self._lock.locked()
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """One change at a time, and none of a run that is let go.
+
+        Raises:
+            UnavailableError: it is being let go; call again.
+        """
+        async with self._lock:
+            if self._book.stopping:
+                raise UnavailableError("cannot change the run: going away")
+            yield
 
     async def open(
         self,
@@ -65,7 +84,7 @@ class AggregatorService:
         book, run = self._book, decode_run(spec_json)
         digest = spec_digest(run)
         wanted = [each for each in dict.fromkeys(adopts) if each != run_id]
-        async with self._lock:
+        async with self._changing():
             for each in wanted:
                 moved.check_former(await book.former(each), run)
             if not book.is_open:
@@ -103,7 +122,7 @@ class AggregatorService:
             ConflictError: another digest is pinned.
             NotFoundError: no such task, or no such prepared dataset.
         """
-        async with self._lock:
+        async with self._changing():
             for task in self._book.tasks_on(dataset, models):
                 await self._attach(task, digest)
         self._book.changes.note()
@@ -111,7 +130,8 @@ class AggregatorService:
 
     async def _attach(self, task: Task, digest: str) -> None:
         if task.opened is None:
-            await self._book.attach(task, digest)
+            await open_task(self._book, task, digest)
+            await enter(self._book, task)
             return
         present = task.opened.prepared.manifest.digest
         if present != digest:
@@ -125,7 +145,7 @@ class AggregatorService:
         Raises:
             NotFoundError: no such task.
         """
-        async with self._lock:
+        async with self._changing():
             for task in self._book.tasks_on(dataset, models):
                 if task.opened is None:
                     task.failure = message
@@ -139,7 +159,7 @@ class AggregatorService:
             NotFoundError: the run was never opened.
             PermanentError: it was closed or cancelled.
         """
-        async with self._lock:
+        async with self._changing():
             _ = self._book.pinned
             self._check_not_dropped()
             if any(_retriable(task) for task in self._book.tasks.values()):
@@ -158,7 +178,7 @@ class AggregatorService:
             StoreFullError: no room for the report; call again.
         """
         book = self._book
-        async with self._lock:
+        async with self._changing():
             if not book.standing.dropped:
                 report = _report(book, failure)
                 await book.means.block(_publish, book, report)
@@ -193,7 +213,7 @@ class AggregatorService:
 
     async def _drop(self, state: RunState, going_on: set[RunState]) -> RunSnapshot:
         book = self._book
-        async with self._lock:
+        async with self._changing():
             _ = book.pinned
             if book.standing.state in going_on:
                 await book.stand(

@@ -16,7 +16,7 @@ from assay.aggregator.ledger import Place
 from assay.aggregator.pins import Source
 from assay.aggregator.takeover import admitted_segments
 from assay.domain.completion import Completion
-from assay.domain.errors import CorruptError, NotFoundError
+from assay.domain.errors import CorruptError, NotFoundError, UnavailableError
 from assay.domain.identity import task_digest
 from assay.domain.task import TaskId
 from assay.store.objects import ObjectStore
@@ -99,6 +99,7 @@ async def open_feeds(book: RunBook, sources: Iterable[Source]) -> list[Feed]:
 
     Raises:
         CorruptError: one of them is gone from the store.
+        UnavailableError: one of them is being let go; try again.
     """
     feeds = []
     for rank, source in enumerate(sources, start=1):
@@ -110,6 +111,9 @@ async def open_feeds(book: RunBook, sources: Iterable[Source]) -> list[Feed]:
                 f" {source.run_id}, which is gone from the store",
                 cure="bring that run's objects back, or evaluate anew with another `fresh` word",
             ) from error
+        if former.stopping:
+            # Let go in this very moment: nobody would tell what its successor hears.
+            raise UnavailableError(f"cannot listen to run {source.run_id}: going away")
         feeds.append(Feed(former, source, rank))
     return feeds
 
