@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from cluster.onenode.up import MINIO_IMAGE
 from support.charts import CHART, helm
 
 VALUES = {
     "images": {"registry": "localhost", "pullPolicy": "Never"},
-    "store": {"demo": {"enabled": True, "storageClass": "-"}},
+    "store": {"demo": {"enabled": True, "storageClass": "-", "image": MINIO_IMAGE}},
 }
 
 
