@@ -109,7 +109,7 @@ async def score(
         job,
         lines.append,
         _ready(json.dumps(document).encode()),
-        _ready(Judging(model=MODEL, ask=asker.ask, samples=samples)),
+        lambda: Judging(model=MODEL, ask=asker.ask, samples=samples),
         Equality(job, patience),
     )
     assert "done" in lines[-1], lines[-1]

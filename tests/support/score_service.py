@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from assay.domain.completion import Completion
 from assay.domain.errors import AssayError
+from assay.domain.judge import JudgeAnswer, JudgeRequest
 from assay.rpc.callers import SharedToken
 from assay.rpc.convert import completion_to_proto
+from assay.rpc.score_judging import answer_to_proto, request_from_proto
 from assay.rpc.server import Registration, serve
 from assay.v1 import score_pb2, score_pb2_grpc
 
@@ -33,6 +36,10 @@ class ScoreStub(score_pb2_grpc.ScoreServiceServicer):
     trouble: list[AssayError] = field(default_factory=list)
     claims: list[score_pb2.ScoreClaim] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
+    judge: Callable[[JudgeRequest], JudgeAnswer | None] = lambda _request: None
+    """What is answered to a judge request; None: nothing yet. An answer is known to later claims."""
+    asked: list[JudgeRequest] = field(default_factory=list)
+    known: list[JudgeAnswer] = field(default_factory=list)
 
     async def Score(self, request_iterator, context):  # noqa: N802 - gRPC's name
         first = await anext(request_iterator)
@@ -54,25 +61,36 @@ class ScoreStub(score_pb2_grpc.ScoreServiceServicer):
             )
             batch = score_pb2.PredictionBatch(predictions=[prediction])
             yield score_pb2.ScoreResponse(predictions=batch)
+        if self.head.HasField("judging"):
+            known = [answer_to_proto(answer) for answer in self.known]
+            batch = score_pb2.JudgeAnswerBatch(answers=known)
+            yield score_pb2.ScoreResponse(known_answers=batch)
         yield score_pb2.ScoreResponse(input_end=score_pb2.ScoreInputEnd())
-        self.handed.append(await self._collect(request_iterator))
+        handed = Handed()
+        async for request in request_iterator:
+            answer = self._take(handed, request)
+            if answer is not None:
+                self.known.append(answer)
+                yield score_pb2.ScoreResponse(judge_answer=answer_to_proto(answer))
+        self.handed.append(handed)
         yield score_pb2.ScoreResponse(stored=score_pb2.ScoreStored(score_digest="d1"))
 
-    async def _collect(self, requests) -> Handed:
-        handed = Handed()
-        async for request in requests:
-            match request.WhichOneof("step"):
-                case "file_chunk":
-                    chunk = request.file_chunk
-                    assert len(chunk.data) <= 1024 * 1024
-                    handed.files[chunk.path] = (
-                        handed.files.get(chunk.path, b"") + chunk.data
-                    )
-                case "result":
-                    handed.result = request.result
-                case "failure":
-                    handed.failure = request.failure
-        return handed
+    def _take(self, handed: Handed, request) -> JudgeAnswer | None:
+        match request.WhichOneof("step"):
+            case "file_chunk":
+                chunk = request.file_chunk
+                assert len(chunk.data) <= 1024 * 1024
+                handed.files[chunk.path] = (
+                    handed.files.get(chunk.path, b"") + chunk.data
+                )
+            case "result":
+                handed.result = request.result
+            case "failure":
+                handed.failure = request.failure
+            case "judge_request":
+                self.asked.append(request_from_proto(request.judge_request))
+                return self.judge(self.asked[-1])
+        return None
 
 
 async def serve_stub(stub: ScoreStub):

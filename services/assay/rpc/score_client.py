@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,10 +12,18 @@ import grpc
 
 from assay.domain.completion import Completion
 from assay.domain.errors import UnavailableError
+from assay.domain.judge import JudgeAnswer, JudgeRequest
 from assay.domain.sample import UnscoredReason
 from assay.domain.score import Metric
 from assay.domain.task import TaskId
 from assay.rpc.convert import completion_from_proto, reason_to_proto, task_id_to_proto
+from assay.rpc.score_judging import (
+    AnswerDesk,
+    JudgeTerms,
+    answer_from_proto,
+    request_to_proto,
+    terms_from_proto,
+)
 from assay.rpc.status import error_of
 from assay.v1 import score_pb2, score_pb2_grpc
 
@@ -31,6 +40,7 @@ class ScoreHead:
         total: rows of the task.
         limit: the first N rows of the dataset; 0: all.
         predictions_only: nothing is to be scored, only tables and the prediction file are wanted.
+        judging: a judge model decides where rules cannot; None: rules decide alone.
     """
 
     dataset: str
@@ -40,6 +50,7 @@ class ScoreHead:
     limit: int
     prepared_digest: str
     predictions_only: bool = False
+    judging: JudgeTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,11 @@ class ScorePrediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreOutcome:
-    """What a scorer hands in, besides files."""
+    """What a scorer hands in, besides files.
+
+    Attributes:
+        exhausted: scored samples whose judge replies cannot be read and that upstream scores all the same.
+    """
 
     scored: int
     unscored: int
@@ -62,6 +77,7 @@ class ScoreOutcome:
     metrics: Sequence[Metric] = ()
     withheld: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    exhausted: int = 0
 
 
 class ScoreSession:
@@ -70,6 +86,9 @@ class ScoreSession:
     def __init__(self, call: Any, task: TaskId) -> None:
         self._call = call
         self._task = task
+        self._answers = AnswerDesk(self._read)
+        # gRPC takes one message of a stream at a time, and several rows may ask.
+        self._writing = asyncio.Lock()
 
     async def head(self) -> ScoreHead:
         """The first thing the aggregator answers.
@@ -90,10 +109,13 @@ class ScoreSession:
             limit=head.limit,
             prepared_digest=head.prepared_digest,
             predictions_only=head.predictions_only,
+            judging=terms_from_proto(head.judging)
+            if head.HasField("judging")
+            else None,
         )
 
-    async def inputs(self) -> AsyncIterator[bytes | ScorePrediction]:
-        """Pieces of the table, then the predictions, to the end of the input.
+    async def inputs(self) -> AsyncIterator[bytes | ScorePrediction | JudgeAnswer]:
+        """Pieces of the table, then predictions and known judge answers, to the end of the input.
 
         Raises:
             AssayError: as `head`.
@@ -108,8 +130,22 @@ class ScoreSession:
             elif step == "predictions":
                 for prediction in message.predictions.predictions:
                     yield _prediction(prediction)
+            elif step == "known_answers":
+                for answer in message.known_answers.answers:
+                    yield answer_from_proto(answer)
             else:
                 raise UnavailableError(f"the aggregator sent {step} within the input")
+
+    async def ask(self, request: JudgeRequest) -> JudgeAnswer:
+        """Has the judge asked, and waits for its answer; only after the input, with `judging`.
+
+        Raises:
+            AssayError: as `head`.
+        """
+        future = self._answers.expect(request.key)
+        message = request_to_proto(request)
+        await self._write(score_pb2.ScoreRequest(judge_request=message))
+        return await future
 
     async def send_file(self, path: str, pieces: Iterable[bytes]) -> None:
         """Sends one file; `pieces` are at most `CHUNK_BYTES` long each.
@@ -156,7 +192,7 @@ class ScoreSession:
         await self._write(score_pb2.ScoreRequest(file_chunk=chunk))
 
     async def _expect(self, step: str) -> score_pb2.ScoreResponse:
-        message = await self._read()
+        message = await self._answers.next()
         found = message.WhichOneof("step")
         if found != step:
             raise UnavailableError(f"the aggregator sent {found} instead of {step}")
@@ -174,7 +210,8 @@ class ScoreSession:
 
     async def _write(self, request: score_pb2.ScoreRequest) -> None:
         try:
-            await self._call.write(request)
+            async with self._writing:
+                await self._call.write(request)
         except grpc.RpcError as error:
             raise error_of(error, self._attempted) from error
 
@@ -208,6 +245,7 @@ class ScoreClient:
             yield session
         finally:
             call.cancel()
+            await session._answers.close()  # noqa: SLF001 - its last
 
 
 def _prediction(message: score_pb2.Prediction) -> ScorePrediction:
@@ -230,6 +268,7 @@ def _result(outcome: ScoreOutcome) -> score_pb2.ScoreResult:
         metrics=[_metric(metric) for metric in outcome.metrics],
         withheld=outcome.withheld,
         provenance=outcome.provenance,
+        exhausted_count=outcome.exhausted,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.domain.score import Metric
 from assay.rpc.convert import completion_to_proto, reason_from_proto
 from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
+from assay.rpc.score_judging import terms_to_proto
 from assay.v1 import score_pb2
 
 
@@ -18,6 +19,7 @@ def head_to_proto(head: ScoreHead) -> score_pb2.ScoreInputHead:
         limit=head.limit,
         prepared_digest=head.prepared_digest,
         predictions_only=head.predictions_only,
+        judging=None if head.judging is None else terms_to_proto(head.judging),
     )
 
 
@@ -47,6 +49,7 @@ def outcome_from_proto(message: score_pb2.ScoreResult) -> ScoreOutcome:
         metrics=[_metric(metric) for metric in message.metrics],
         withheld=message.withheld,
         provenance=dict(message.provenance),
+        exhausted=message.exhausted_count,
     )
 
 

@@ -46,10 +46,10 @@ async def run_asking(
     job: SealedJob,
     on_line: Callable[[Line], None],
     document: Awaitable[bytes],
-    judging: Awaitable[Judging],
+    judging: Callable[[], Judging],
     equality: Equality,
 ) -> SealedResult:
-    """`run_sealed` for a child that asks; `judging` is there once the child has its document.
+    """`run_sealed` for a child that asks; `judging` is called once the child has its document.
 
     Raises:
         SealError: as `run_sealed`.
@@ -62,7 +62,7 @@ async def run_asking(
 
             async def opened() -> bytes:
                 data = await document
-                desk.open(await judging)
+                desk.open(judging())
                 return data
 
             def take(line: Line) -> None:

@@ -17,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assay.domain.errors import ScorerError
+from assay.domain.judge import JudgeAnswer
 from assay.rpc.score_client import CHUNK_BYTES, ScorePrediction
+from assay.scorer.judging import letter
 
 FILE_LIMIT_BYTES = 1024 * 1024 * 1024
 """Largest file that is passed on."""
@@ -60,6 +62,12 @@ class Spool:
                     "reason": failure.reason if failure else None,
                 }
                 stream.write(json.dumps(line) + "\n")
+
+    def write_answers(self, answers: Sequence[JudgeAnswer]) -> None:
+        """What a judge has answered already, one letter per line."""
+        with (self.folder / "answers.jsonl").open("w", encoding="utf-8") as stream:
+            for answer in answers:
+                stream.write(json.dumps(letter(answer)) + "\n")
 
     def published(self) -> list[str]:
         """Names of the files the child left to publish, sorted.

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 import structlog
 
 from assay.domain.errors import ScorerError, SealError
+from assay.domain.judge import JudgeAnswer, JudgeRequest
 from assay.rpc.score_client import ScoreClient, ScoreHead, ScorePrediction, ScoreSession
+from assay.scorer.equality import Equality
+from assay.scorer.judging import Judging, run_asking
 from assay.scorer.spool import Spool
-from assay.scorer.tables import sample_table, timing_table
+from assay.scorer.tables import judge_table, sample_table, timing_table
 from assay.scorer.verdicts import Listener
 from assay.seal.launch import SealedJob, SealedResult, run_sealed
 
@@ -26,6 +29,10 @@ _log = structlog.get_logger(__name__)
 CHILD_MODULE = "assay.vlmevalkit.scoring"
 TRANSFER_SECONDS = 900.0
 """What a claim may take besides the child's own time."""
+JUDGED_SECONDS = 7 * 86400.0
+"""What a claim may take where a judge is asked; then it is claimed anew, and what was answered is known."""
+MOST_SLOTS = 256
+"""Rows that may wait for a judge at a time: each is a thread of the child."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +59,7 @@ class Supervisor:
             LeaseLostError: another scorer has the task now.
             PermanentError: there is nothing to score here.
         """
-        timeout = self._limits.time_limit_seconds + TRANSFER_SECONDS
+        timeout = self._limits.time_limit_seconds + TRANSFER_SECONDS + JUDGED_SECONDS
         async with self._client.claim(timeout) as session, _spool() as spool:
             head = await session.head()
             try:
@@ -65,7 +72,8 @@ class Supervisor:
         self, session: ScoreSession, spool: Spool, head: ScoreHead
     ) -> None:
         listener = Listener(predictions_only=head.predictions_only)
-        result = await self._run_child(session, spool, head, listener)
+        answers: dict[str, JudgeAnswer] = {}
+        result = await self._run_child(session, spool, head, listener, answers)
         predictions = listener.predictions
         samples = await asyncio.to_thread(sample_table, listener.verdicts)
         timing = await asyncio.to_thread(timing_table, predictions)
@@ -73,6 +81,9 @@ class Supervisor:
         names = await asyncio.to_thread(spool.published)
         await session.send_file("samples.parquet", _split(samples))
         await session.send_file("timing.parquet", _split(timing))
+        if head.judging is not None:
+            table = await asyncio.to_thread(judge_table, listener.heard, answers)
+            await session.send_file("judge.parquet", _split(table))
         for name in names:
             await session.send_file(f"upstream/{name}", spool.pieces(name))
         digest = await session.finish(outcome)
@@ -85,7 +96,12 @@ class Supervisor:
         )
 
     async def _run_child(
-        self, session: ScoreSession, spool: Spool, head: ScoreHead, listener: Listener
+        self,
+        session: ScoreSession,
+        spool: Spool,
+        head: ScoreHead,
+        listener: Listener,
+        answers: dict[str, JudgeAnswer],
     ) -> SealedResult:
         """Starts the child at once: its imports take as long as the input takes to come."""
         job = SealedJob(
@@ -94,10 +110,28 @@ class Supervisor:
             time_limit_seconds=self._limits.time_limit_seconds,
             memory_limit_bytes=self._limits.memory_limit_bytes,
             unsealed=self._limits.unsealed,
+            # Many rows wait for a judge at a time, and every arena would count as memory.
+            environment={"MALLOC_ARENA_MAX": "2"} if head.judging else {},
         )
-        document = asyncio.create_task(_receive(session, spool, head, listener))
+        receiving = _receive(session, spool, head, listener, answers)
+        document = asyncio.create_task(receiving)
+
+        async def ask(request: JudgeRequest) -> JudgeAnswer:
+            answers[request.key] = await session.ask(request)
+            return answers[request.key]
+
+        def judging() -> Judging:
+            assert head.judging is not None
+            samples = {prediction.sample_id for prediction in listener.predictions}
+            return Judging(model=head.judging.model, ask=ask, samples=samples)
+
+        shielded = asyncio.shield(document)
         try:
-            return await run_sealed(job, listener.line, asyncio.shield(document))
+            if head.judging is None:
+                return await run_sealed(job, listener.line, shielded)
+            return await run_asking(
+                job, listener.line, shielded, judging, Equality(job)
+            )
         except (ScorerError, SealError):
             # What went wrong is told over the same stream, which therefore must be read to its end.
             await document
@@ -116,7 +150,11 @@ async def _spool() -> AsyncIterator[Spool]:
 
 
 async def _receive(
-    session: ScoreSession, spool: Spool, head: ScoreHead, listener: Listener
+    session: ScoreSession,
+    spool: Spool,
+    head: ScoreHead,
+    listener: Listener,
+    answers: dict[str, JudgeAnswer],
 ) -> bytes:
     """Puts the input where the child looks for it, and returns the child's document.
 
@@ -129,6 +167,8 @@ async def _receive(
         async for piece in session.inputs():
             if isinstance(piece, bytes):
                 await asyncio.to_thread(stream.write, piece)
+            elif isinstance(piece, JudgeAnswer):
+                answers[piece.key] = piece
             else:
                 predictions.append(piece)
     finally:
@@ -141,13 +181,20 @@ async def _receive(
         )
     await asyncio.to_thread(spool.write_predictions, predictions)
     listener.predictions = predictions
-    document = {
+    document: dict[str, object] = {
         "dataset": head.dataset,
         "model": head.model,
         "judge": head.judge,
         "limit": head.limit,
         "predictions_only": head.predictions_only,
     }
+    if head.judging is not None:
+        await asyncio.to_thread(spool.write_answers, list(answers.values()))
+        document["judging"] = {
+            "model": head.judging.model,
+            "slots": min(head.judging.slots, MOST_SLOTS),
+            "settings": json.loads(head.judging.settings or "{}"),
+        }
     return json.dumps(document).encode()
 
 

@@ -1,20 +1,23 @@
-"""The two tables of a scored task as Parquet: equal input gives equal bytes.
+"""The tables of a scored task as Parquet: equal input gives equal bytes.
 
 The sample table holds what a repeated run must reproduce; the timing table what it cannot, and what was said
-about samples without an answer.
+about samples without an answer; the judge's, where there is one, what verdicts rest on.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.domain.completion import Completion
+from assay.domain.errors import ScorerError
+from assay.domain.judge import JudgeAnswer
 from assay.domain.score import Verdict
 from assay.rpc.score_client import ScorePrediction
+from assay.scorer.verdicts import Heard
 
 SAMPLES = pa.schema(
     [
@@ -41,6 +44,38 @@ TIMING = pa.schema(
         pa.field("failure", pa.string()),
     ]
 )
+
+
+JUDGE = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("request", pa.string(), nullable=False),
+        pa.field("reply", pa.string()),
+        pa.field("failure", pa.string()),
+        pa.field("key", pa.string(), nullable=False),
+    ]
+)
+"""One row per judge request that a sample made, in dataset order; `request` is the body as JSON."""
+
+
+def judge_table(heard: Sequence[Heard], answers: Mapping[str, JudgeAnswer]) -> bytes:
+    """What a judge was asked about each sample and what it said.
+
+    Raises:
+        ScorerError: the child tells of a request that has no answer.
+    """
+    try:
+        found = [answers[each.key] for each in heard]
+    except KeyError as error:
+        raise ScorerError("the scoring child tells of unknown requests") from error
+    columns = {
+        "sample_id": [each.sample_id for each in heard],
+        "request": [each.body for each in heard],
+        "reply": [answer.text for answer in found],
+        "failure": [answer.failure and answer.failure.message for answer in found],
+        "key": [each.key for each in heard],
+    }
+    return _parquet(pa.table(columns, schema=JUDGE))
 
 
 def sample_table(verdicts: Sequence[Verdict]) -> bytes:

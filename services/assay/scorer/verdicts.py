@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.domain.errors import ScorerError
 from assay.domain.sample import SampleState, UnscoredReason
@@ -15,6 +15,15 @@ from assay.rpc.score_client import ScoreOutcome, ScorePrediction
 _CELL_LIMIT = 65_536
 _METRIC_LIMIT = 100_000
 _WORD_LIMIT = 1_000
+_BODY_LIMIT = 4 * 1024 * 1024
+
+
+class Heard(NamedTuple):
+    """One judge request that a sample's verdict rests on."""
+
+    sample_id: str
+    key: str
+    body: str
 
 
 class Listener:
@@ -25,6 +34,7 @@ class Listener:
 
     Attributes:
         predictions: one per sample, in dataset order; set before the child is told what to decide.
+        heard: the judge requests that the verdicts rest on, in dataset order.
     """
 
     def __init__(
@@ -37,6 +47,7 @@ class Listener:
         self._judged = SampleState.PREDICTED if predictions_only else SampleState.SCORED
         self._verdicts: list[Verdict] = []
         self._done: Mapping[str, Any] | None = None
+        self.heard: list[Heard] = []
 
     def line(self, line: Mapping[str, Any]) -> None:
         """Takes one line.
@@ -58,6 +69,12 @@ class Listener:
             raise ScorerError(str(_text(told["message"], _WORD_LIMIT)), cure=cure)
         if "done" in line:
             self._done = line["done"]
+            return
+        if "heard" in line:
+            sample_id = self.predictions[line["row"]].sample_id
+            for key, body in line["heard"]:
+                text = _text(body, _BODY_LIMIT) or ""
+                self.heard.append(Heard(sample_id, str(key), text))
             return
         for row in line["rows"]:
             self._verdicts.append(self._verdict(row))
@@ -111,6 +128,7 @@ class Listener:
                 for name, version in self._done["versions"].items()
             }
             withheld = _text(self._done["withheld"], _WORD_LIMIT) or ""
+            exhausted = min(int(self._done.get("exhausted", 0)), len(verdicts))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ScorerError(
                 f"the scoring child said something odd: {error}"
@@ -122,6 +140,7 @@ class Listener:
             metrics=metrics,
             withheld=withheld,
             provenance={**versions, **protections},
+            exhausted=max(exhausted, 0),
         )
 
 

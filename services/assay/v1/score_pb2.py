@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from assay.v1 import common_pb2 as assay_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61ssay/v1/score.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\"<\n\nScoreClaim\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\"5\n\tFileChunk\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\"\xa0\x02\n\x0bMetricValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tscale_low\x18\x04 \x01(\x01\x12\x12\n\nscale_high\x18\x05 \x01(\x01\x12\x14\n\x0csample_count\x18\x06 \x01(\x03\x12\x17\n\nbounds_low\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x62ounds_high\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0eupstream_value\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x17\n\x0fupstream_reason\x18\n \x01(\tB\x08\n\x06_valueB\r\n\x0b_bounds_lowB\x0e\n\x0c_bounds_highB\x11\n\x0f_upstream_value\"F\n\x0bReasonTally\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\x96\x02\n\x0bScoreResult\x12\x14\n\x0cscored_count\x18\x01 \x01(\x03\x12\x16\n\x0eunscored_count\x18\x02 \x01(\x03\x12\x31\n\x12unscored_by_reason\x18\x03 \x03(\x0b\x32\x15.assay.v1.ReasonTally\x12&\n\x07metrics\x18\x04 \x03(\x0b\x32\x15.assay.v1.MetricValue\x12\x10\n\x08withheld\x18\x05 \x01(\t\x12\x39\n\nprovenance\x18\x06 \x03(\x0b\x32%.assay.v1.ScoreResult.ProvenanceEntry\x1a\x31\n\x0fProvenanceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"/\n\x0cScoreFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xbc\x01\n\x0cScoreRequest\x12%\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x14.assay.v1.ScoreClaimH\x00\x12)\n\nfile_chunk\x18\x02 \x01(\x0b\x32\x13.assay.v1.FileChunkH\x00\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x15.assay.v1.ScoreResultH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.assay.v1.ScoreFailureH\x00\x42\x06\n\x04step\"\x90\x01\n\x0eScoreInputHead\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05judge\x18\x03 \x01(\t\x12\r\n\x05total\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x03\x12\x17\n\x0fprepared_digest\x18\x06 \x01(\t\x12\x18\n\x10predictions_only\x18\x07 \x01(\x08\"m\n\nPrediction\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12(\n\ncompletion\x18\x03 \x01(\x0b\x32\x14.assay.v1.Completion\x12\x11\n\tworker_id\x18\x04 \x01(\t\"<\n\x0fPredictionBatch\x12)\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x14.assay.v1.Prediction\"\x0f\n\rScoreInputEnd\"#\n\x0bScoreStored\x12\x14\n\x0cscore_digest\x18\x01 \x01(\t\"\xfc\x01\n\rScoreResponse\x12.\n\ninput_head\x18\x01 \x01(\x0b\x32\x18.assay.v1.ScoreInputHeadH\x00\x12*\n\x0btable_chunk\x18\x02 \x01(\x0b\x32\x13.assay.v1.FileChunkH\x00\x12\x30\n\x0bpredictions\x18\x03 \x01(\x0b\x32\x19.assay.v1.PredictionBatchH\x00\x12,\n\tinput_end\x18\x04 \x01(\x0b\x32\x17.assay.v1.ScoreInputEndH\x00\x12\'\n\x06stored\x18\x05 \x01(\x0b\x32\x15.assay.v1.ScoreStoredH\x00\x42\x06\n\x04step2L\n\x0cScoreService\x12<\n\x05Score\x12\x16.assay.v1.ScoreRequest\x1a\x17.assay.v1.ScoreResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x61ssay/v1/score.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\"<\n\nScoreClaim\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\"5\n\tFileChunk\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\"\xa0\x02\n\x0bMetricValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tscale_low\x18\x04 \x01(\x01\x12\x12\n\nscale_high\x18\x05 \x01(\x01\x12\x14\n\x0csample_count\x18\x06 \x01(\x03\x12\x17\n\nbounds_low\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x62ounds_high\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0eupstream_value\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x17\n\x0fupstream_reason\x18\n \x01(\tB\x08\n\x06_valueB\r\n\x0b_bounds_lowB\x0e\n\x0c_bounds_highB\x11\n\x0f_upstream_value\"F\n\x0bReasonTally\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xaf\x02\n\x0bScoreResult\x12\x14\n\x0cscored_count\x18\x01 \x01(\x03\x12\x16\n\x0eunscored_count\x18\x02 \x01(\x03\x12\x31\n\x12unscored_by_reason\x18\x03 \x03(\x0b\x32\x15.assay.v1.ReasonTally\x12&\n\x07metrics\x18\x04 \x03(\x0b\x32\x15.assay.v1.MetricValue\x12\x10\n\x08withheld\x18\x05 \x01(\t\x12\x39\n\nprovenance\x18\x06 \x03(\x0b\x32%.assay.v1.ScoreResult.ProvenanceEntry\x12\x17\n\x0f\x65xhausted_count\x18\x07 \x01(\x03\x1a\x31\n\x0fProvenanceEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x0cJudgeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\x12\x11\n\tsample_id\x18\x03 \x01(\t\"`\n\x0bJudgeAnswer\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.assay.v1.JudgeFailureH\x00\x42\t\n\x07outcome\"I\n\x0cJudgeFailure\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\x0f\n\x07message\x18\x02 \x01(\t\":\n\x10JudgeAnswerBatch\x12&\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x15.assay.v1.JudgeAnswer\"9\n\x07Judging\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\x03\x12\x10\n\x08settings\x18\x03 \x01(\t\"/\n\x0cScoreFailure\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xed\x01\n\x0cScoreRequest\x12%\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x14.assay.v1.ScoreClaimH\x00\x12)\n\nfile_chunk\x18\x02 \x01(\x0b\x32\x13.assay.v1.FileChunkH\x00\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x15.assay.v1.ScoreResultH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.assay.v1.ScoreFailureH\x00\x12/\n\rjudge_request\x18\x05 \x01(\x0b\x32\x16.assay.v1.JudgeRequestH\x00\x42\x06\n\x04step\"\xb4\x01\n\x0eScoreInputHead\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05judge\x18\x03 \x01(\t\x12\r\n\x05total\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x03\x12\x17\n\x0fprepared_digest\x18\x06 \x01(\t\x12\x18\n\x10predictions_only\x18\x07 \x01(\x08\x12\"\n\x07judging\x18\x08 \x01(\x0b\x32\x11.assay.v1.Judging\"m\n\nPrediction\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12(\n\ncompletion\x18\x03 \x01(\x0b\x32\x14.assay.v1.Completion\x12\x11\n\tworker_id\x18\x04 \x01(\t\"<\n\x0fPredictionBatch\x12)\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x14.assay.v1.Prediction\"\x0f\n\rScoreInputEnd\"#\n\x0bScoreStored\x12\x14\n\x0cscore_digest\x18\x01 \x01(\t\"\xe0\x02\n\rScoreResponse\x12.\n\ninput_head\x18\x01 \x01(\x0b\x32\x18.assay.v1.ScoreInputHeadH\x00\x12*\n\x0btable_chunk\x18\x02 \x01(\x0b\x32\x13.assay.v1.FileChunkH\x00\x12\x30\n\x0bpredictions\x18\x03 \x01(\x0b\x32\x19.assay.v1.PredictionBatchH\x00\x12,\n\tinput_end\x18\x04 \x01(\x0b\x32\x17.assay.v1.ScoreInputEndH\x00\x12\'\n\x06stored\x18\x05 \x01(\x0b\x32\x15.assay.v1.ScoreStoredH\x00\x12\x33\n\rknown_answers\x18\x06 \x01(\x0b\x32\x1a.assay.v1.JudgeAnswerBatchH\x00\x12-\n\x0cjudge_answer\x18\x07 \x01(\x0b\x32\x15.assay.v1.JudgeAnswerH\x00\x42\x06\n\x04step2L\n\x0cScoreService\x12<\n\x05Score\x12\x16.assay.v1.ScoreRequest\x1a\x17.assay.v1.ScoreResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,25 +43,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REASONTALLY']._serialized_start=465
   _globals['_REASONTALLY']._serialized_end=535
   _globals['_SCORERESULT']._serialized_start=538
-  _globals['_SCORERESULT']._serialized_end=816
-  _globals['_SCORERESULT_PROVENANCEENTRY']._serialized_start=767
-  _globals['_SCORERESULT_PROVENANCEENTRY']._serialized_end=816
-  _globals['_SCOREFAILURE']._serialized_start=818
-  _globals['_SCOREFAILURE']._serialized_end=865
-  _globals['_SCOREREQUEST']._serialized_start=868
-  _globals['_SCOREREQUEST']._serialized_end=1056
-  _globals['_SCOREINPUTHEAD']._serialized_start=1059
-  _globals['_SCOREINPUTHEAD']._serialized_end=1203
-  _globals['_PREDICTION']._serialized_start=1205
-  _globals['_PREDICTION']._serialized_end=1314
-  _globals['_PREDICTIONBATCH']._serialized_start=1316
-  _globals['_PREDICTIONBATCH']._serialized_end=1376
-  _globals['_SCOREINPUTEND']._serialized_start=1378
-  _globals['_SCOREINPUTEND']._serialized_end=1393
-  _globals['_SCORESTORED']._serialized_start=1395
-  _globals['_SCORESTORED']._serialized_end=1430
-  _globals['_SCORERESPONSE']._serialized_start=1433
-  _globals['_SCORERESPONSE']._serialized_end=1685
-  _globals['_SCORESERVICE']._serialized_start=1687
-  _globals['_SCORESERVICE']._serialized_end=1763
+  _globals['_SCORERESULT']._serialized_end=841
+  _globals['_SCORERESULT_PROVENANCEENTRY']._serialized_start=792
+  _globals['_SCORERESULT_PROVENANCEENTRY']._serialized_end=841
+  _globals['_JUDGEREQUEST']._serialized_start=843
+  _globals['_JUDGEREQUEST']._serialized_end=903
+  _globals['_JUDGEANSWER']._serialized_start=905
+  _globals['_JUDGEANSWER']._serialized_end=1001
+  _globals['_JUDGEFAILURE']._serialized_start=1003
+  _globals['_JUDGEFAILURE']._serialized_end=1076
+  _globals['_JUDGEANSWERBATCH']._serialized_start=1078
+  _globals['_JUDGEANSWERBATCH']._serialized_end=1136
+  _globals['_JUDGING']._serialized_start=1138
+  _globals['_JUDGING']._serialized_end=1195
+  _globals['_SCOREFAILURE']._serialized_start=1197
+  _globals['_SCOREFAILURE']._serialized_end=1244
+  _globals['_SCOREREQUEST']._serialized_start=1247
+  _globals['_SCOREREQUEST']._serialized_end=1484
+  _globals['_SCOREINPUTHEAD']._serialized_start=1487
+  _globals['_SCOREINPUTHEAD']._serialized_end=1667
+  _globals['_PREDICTION']._serialized_start=1669
+  _globals['_PREDICTION']._serialized_end=1778
+  _globals['_PREDICTIONBATCH']._serialized_start=1780
+  _globals['_PREDICTIONBATCH']._serialized_end=1840
+  _globals['_SCOREINPUTEND']._serialized_start=1842
+  _globals['_SCOREINPUTEND']._serialized_end=1857
+  _globals['_SCORESTORED']._serialized_start=1859
+  _globals['_SCORESTORED']._serialized_end=1894
+  _globals['_SCORERESPONSE']._serialized_start=1897
+  _globals['_SCORERESPONSE']._serialized_end=2249
+  _globals['_SCORESERVICE']._serialized_start=2251
+  _globals['_SCORESERVICE']._serialized_end=2327
 # @@protoc_insertion_point(module_scope)

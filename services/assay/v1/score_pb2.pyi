@@ -56,7 +56,8 @@ class FileChunk(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """REQUIRED. Relative path, no `..`, no leading `/`. `samples.parquet` and `timing.parquet` are the
-    sample tables; `upstream/<name>` are the files VLMEvalKit wrote.
+    sample tables; `upstream/<name>` are the files VLMEvalKit wrote;
+    `judge.parquet` says what a judge was asked about each sample, and what it replied.
     """
     data: _builtins.bytes
     """REQUIRED. At most 1 MiB; empty only in a file of no bytes."""
@@ -200,11 +201,14 @@ class ScoreResult(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     WITHHELD_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    EXHAUSTED_COUNT_FIELD_NUMBER: _builtins.int
     scored_count: _builtins.int
     """REQUIRED. scored + unscored = the task's total, unless only predictions were wanted."""
     unscored_count: _builtins.int
     withheld: _builtins.str
     """OPTIONAL. Why there are no metrics; empty: there are."""
+    exhausted_count: _builtins.int
+    """OPTIONAL. Scored samples whose judge replies cannot be read and that upstream scores all the same."""
     @_builtins.property
     def unscored_by_reason(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonTally]: ...
     @_builtins.property
@@ -224,14 +228,159 @@ class ScoreResult(_message.Message):
         metrics: _abc.Iterable[Global___MetricValue] | None = ...,
         withheld: _builtins.str = ...,
         provenance: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        exhausted_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metrics", b"metrics", "provenance", b"provenance", "scored_count", b"scored_count", "unscored_by_reason", b"unscored_by_reason", "unscored_count", b"unscored_count", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exhausted_count", b"exhausted_count", "metrics", b"metrics", "provenance", b"provenance", "scored_count", b"scored_count", "unscored_by_reason", b"unscored_by_reason", "unscored_count", b"unscored_count", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScoreResult: _TypeAlias = ScoreResult  # noqa: Y015
+
+@_typing.final
+class JudgeRequest(_message.Message):
+    """One question to the judge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """REQUIRED. Names the request: sha256, hex, of body, occurrence and, at temperatures other than 0,
+    sample. Equal keys are one request, whichever task asks.
+    """
+    body: _builtins.str
+    """REQUIRED. The chat completion request, whole, as JSON; names model and decoding. At most 4 Mi
+    characters.
+    """
+    sample_id: _builtins.str
+    """REQUIRED. The sample it is about; one of them, where several ask the same. Empty: none."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        body: _builtins.str = ...,
+        sample_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "key", b"key", "sample_id", b"sample_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeRequest: _TypeAlias = JudgeRequest  # noqa: Y015
+
+@_typing.final
+class JudgeAnswer(_message.Message):
+    """What came of one request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """REQUIRED. The request's."""
+    text: _builtins.str
+    """The judge's reply."""
+    @_builtins.property
+    def failure(self) -> Global___JudgeFailure:
+        """Why there is none: the request failed for good."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        text: _builtins.str = ...,
+        failure: Global___JudgeFailure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "key", b"key", "outcome", b"outcome", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["text", "failure"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___JudgeAnswer: _TypeAlias = JudgeAnswer  # noqa: Y015
+
+@_typing.final
+class JudgeFailure(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: _common_pb2.UnscoredReason.ValueType
+    """REQUIRED. Why the request failed."""
+    message: _builtins.str
+    """OPTIONAL. For people; at most 500 characters."""
+    def __init__(
+        self,
+        *,
+        reason: _common_pb2.UnscoredReason.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeFailure: _TypeAlias = JudgeFailure  # noqa: Y015
+
+@_typing.final
+class JudgeAnswerBatch(_message.Message):
+    """At most 512 answers, and no more than one beyond 4 MiB of text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeAnswer]: ...
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___JudgeAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeAnswerBatch: _TypeAlias = JudgeAnswerBatch  # noqa: Y015
+
+@_typing.final
+class Judging(_message.Message):
+    """A judge model decides where rules cannot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """REQUIRED. The judge's name in requests; `ScoreInputHead.judge` is what upstream's files call it."""
+    slots: _builtins.int
+    """REQUIRED. Requests that may be in flight."""
+    settings: _builtins.str
+    """OPTIONAL. More of upstream's judge client's settings, as a JSON object (`judge_args`); empty: none."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        slots: _builtins.int = ...,
+        settings: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "settings", b"settings", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Judging: _TypeAlias = Judging  # noqa: Y015
 
 @_typing.final
 class ScoreFailure(_message.Message):
@@ -265,6 +414,7 @@ class ScoreRequest(_message.Message):
     FILE_CHUNK_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    JUDGE_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def claim(self) -> Global___ScoreClaim: ...
     @_builtins.property
@@ -273,6 +423,8 @@ class ScoreRequest(_message.Message):
     def result(self) -> Global___ScoreResult: ...
     @_builtins.property
     def failure(self) -> Global___ScoreFailure: ...
+    @_builtins.property
+    def judge_request(self) -> Global___JudgeRequest: ...
     def __init__(
         self,
         *,
@@ -280,12 +432,13 @@ class ScoreRequest(_message.Message):
         file_chunk: Global___FileChunk | None = ...,
         result: Global___ScoreResult | None = ...,
         failure: Global___ScoreFailure | None = ...,
+        judge_request: Global___JudgeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "failure", b"failure", "file_chunk", b"file_chunk", "result", b"result", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "failure", b"failure", "file_chunk", b"file_chunk", "judge_request", b"judge_request", "result", b"result", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "failure", b"failure", "file_chunk", b"file_chunk", "result", b"result", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "failure", b"failure", "file_chunk", b"file_chunk", "judge_request", b"judge_request", "result", b"result", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["claim", "file_chunk", "result", "failure"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["claim", "file_chunk", "result", "failure", "judge_request"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -302,6 +455,7 @@ class ScoreInputHead(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     PREPARED_DIGEST_FIELD_NUMBER: _builtins.int
     PREDICTIONS_ONLY_FIELD_NUMBER: _builtins.int
+    JUDGING_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """REQUIRED."""
     model: _builtins.str
@@ -318,6 +472,10 @@ class ScoreInputHead(_message.Message):
     """OPTIONAL. True: only tables and the prediction file are wanted (mode infer): scored_count is zero,
     and metrics are empty.
     """
+    @_builtins.property
+    def judging(self) -> Global___Judging:
+        """OPTIONAL. Absent: rules decide alone, and no judge request may be sent."""
+
     def __init__(
         self,
         *,
@@ -328,10 +486,11 @@ class ScoreInputHead(_message.Message):
         limit: _builtins.int = ...,
         prepared_digest: _builtins.str = ...,
         predictions_only: _builtins.bool = ...,
+        judging: Global___Judging | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["judging", b"judging"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "judge", b"judge", "limit", b"limit", "model", b"model", "predictions_only", b"predictions_only", "prepared_digest", b"prepared_digest", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "judge", b"judge", "judging", b"judging", "limit", b"limit", "model", b"model", "predictions_only", b"predictions_only", "prepared_digest", b"prepared_digest", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,6 +598,8 @@ class ScoreResponse(_message.Message):
     PREDICTIONS_FIELD_NUMBER: _builtins.int
     INPUT_END_FIELD_NUMBER: _builtins.int
     STORED_FIELD_NUMBER: _builtins.int
+    KNOWN_ANSWERS_FIELD_NUMBER: _builtins.int
+    JUDGE_ANSWER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input_head(self) -> Global___ScoreInputHead: ...
     @_builtins.property
@@ -451,6 +612,10 @@ class ScoreResponse(_message.Message):
     def input_end(self) -> Global___ScoreInputEnd: ...
     @_builtins.property
     def stored(self) -> Global___ScoreStored: ...
+    @_builtins.property
+    def known_answers(self) -> Global___JudgeAnswerBatch: ...
+    @_builtins.property
+    def judge_answer(self) -> Global___JudgeAnswer: ...
     def __init__(
         self,
         *,
@@ -459,12 +624,14 @@ class ScoreResponse(_message.Message):
         predictions: Global___PredictionBatch | None = ...,
         input_end: Global___ScoreInputEnd | None = ...,
         stored: Global___ScoreStored | None = ...,
+        known_answers: Global___JudgeAnswerBatch | None = ...,
+        judge_answer: Global___JudgeAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "judge_answer", b"judge_answer", "known_answers", b"known_answers", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_end", b"input_end", "input_head", b"input_head", "judge_answer", b"judge_answer", "known_answers", b"known_answers", "predictions", b"predictions", "step", b"step", "stored", b"stored", "table_chunk", b"table_chunk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["input_head", "table_chunk", "predictions", "input_end", "stored"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["input_head", "table_chunk", "predictions", "input_end", "stored", "known_answers", "judge_answer"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 

@@ -40,6 +40,10 @@ class ScoreServiceStub:
     `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
     aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
     One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
+    Where a judge model decides (`input_head.judging`), `known_answers` come before `input_end`, and
+    between that and `result` the scorer sends a `judge_request` for each answer it lacks and gets a
+    `judge_answer` for each, in any order and after any time. An answer is stored before it is sent:
+    whoever claims the task next is told it among the known ones.
 
     Errors:
       NOT_FOUND: no such run or task. Exit.
@@ -60,6 +64,10 @@ class ScoreServiceAsyncStub(ScoreServiceStub):
     `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
     aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
     One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
+    Where a judge model decides (`input_head.judging`), `known_answers` come before `input_end`, and
+    between that and `result` the scorer sends a `judge_request` for each answer it lacks and gets a
+    `judge_answer` for each, in any order and after any time. An answer is stored before it is sent:
+    whoever claims the task next is told it among the known ones.
 
     Errors:
       NOT_FOUND: no such run or task. Exit.
@@ -83,6 +91,10 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         `predictions`, then `input_end`. The scorer sends `file_chunk`s and `result`, or `failure`; the
         aggregator stores them and answers `stored` last. A cut stream has stored nothing: claim again.
         One scorer per task: a second claim takes the task over and the first stream ends ABORTED.
+        Where a judge model decides (`input_head.judging`), `known_answers` come before `input_end`, and
+        between that and `result` the scorer sends a `judge_request` for each answer it lacks and gets a
+        `judge_answer` for each, in any order and after any time. An answer is stored before it is sent:
+        whoever claims the task next is told it among the known ones.
 
         Errors:
           NOT_FOUND: no such run or task. Exit.

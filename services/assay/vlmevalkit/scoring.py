@@ -138,7 +138,7 @@ def _tell(outlet: Outlet, scored: Scored, versions: dict[str, str]) -> None:
         for metric in scored.metrics
     ]
     for row, several in sorted(scored.heard.items()):
-        told = [[heard.key, heard.body, heard.reply] for heard in several]
+        told = [[heard.key, json.dumps(heard.body)] for heard in several]
         outlet.send({"heard": told, "row": row})
     done = {
         "metrics": metrics,

@@ -1,0 +1,143 @@
+"""Judge requests and answers of ScoreService: their messages, and the scorer's wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from assay.domain.completion import Failure
+from assay.domain.errors import AssayError, UnavailableError
+from assay.domain.judge import JudgeAnswer, JudgeRequest
+from assay.rpc.convert import reason_from_proto, reason_to_proto
+from assay.v1 import score_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeTerms:
+    """That a judge model decides where rules cannot.
+
+    Attributes:
+        model: its name in requests.
+        slots: requests that may be in flight.
+        settings: more of upstream's judge client's settings, as a JSON object; empty: none.
+    """
+
+    model: str
+    slots: int
+    settings: str = ""
+
+
+def terms_to_proto(terms: JudgeTerms) -> score_pb2.Judging:
+    """As a task's head has it."""
+    return score_pb2.Judging(
+        model=terms.model, slots=terms.slots, settings=terms.settings
+    )
+
+
+def terms_from_proto(message: score_pb2.Judging) -> JudgeTerms:
+    """As a scorer reads it."""
+    return JudgeTerms(
+        model=message.model, slots=message.slots, settings=message.settings
+    )
+
+
+def request_to_proto(request: JudgeRequest) -> score_pb2.JudgeRequest:
+    """As a scorer sends it."""
+    return score_pb2.JudgeRequest(
+        key=request.key, body=request.body, sample_id=request.sample_id
+    )
+
+
+def request_from_proto(message: score_pb2.JudgeRequest) -> JudgeRequest:
+    """As the serving side reads it."""
+    return JudgeRequest(key=message.key, body=message.body, sample_id=message.sample_id)
+
+
+def answer_to_proto(answer: JudgeAnswer) -> score_pb2.JudgeAnswer:
+    """As the serving side sends it."""
+    if answer.failure is None:
+        return score_pb2.JudgeAnswer(key=answer.key, text=answer.text or "")
+    failure = score_pb2.JudgeFailure(
+        reason=reason_to_proto(answer.failure.reason), message=answer.failure.message
+    )
+    return score_pb2.JudgeAnswer(key=answer.key, failure=failure)
+
+
+def answer_from_proto(message: score_pb2.JudgeAnswer) -> JudgeAnswer:
+    """As a scorer reads it.
+
+    Raises:
+        KeyError: a reason this version does not know.
+    """
+    if message.WhichOneof("outcome") != "failure":
+        return JudgeAnswer(key=message.key, text=message.text)
+    failure = Failure(
+        reason=reason_from_proto(message.failure.reason),
+        message=message.failure.message,
+    )
+    return JudgeAnswer(key=message.key, failure=failure)
+
+
+class AnswerDesk:
+    """Hands the answers of one stream to those who wait for them."""
+
+    def __init__(self, read: Callable[[], Awaitable[score_pb2.ScoreResponse]]) -> None:
+        """Nothing is read before the first `wait`.
+
+        Args:
+            read: the stream's next message.
+        """
+        self._read = read
+        self._waiting: dict[str, asyncio.Future[JudgeAnswer]] = {}
+        self._reader: asyncio.Task[score_pb2.ScoreResponse] | None = None
+
+    def expect(self, key: str) -> asyncio.Future[JudgeAnswer]:
+        """The answer to come; call it before the request is sent."""
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._listen())
+        future = self._waiting.get(key)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting[key] = future
+        return future
+
+    async def next(self) -> score_pb2.ScoreResponse:
+        """The stream's next message that is no answer.
+
+        Raises:
+            AssayError: as `read`.
+        """
+        if self._reader is None:
+            return await self._read()
+        return await asyncio.shield(self._reader)
+
+    async def close(self) -> None:
+        """Waits for the reader to notice that the stream has ended."""
+        if self._reader is not None:
+            await asyncio.wait({self._reader})
+            if not self._reader.cancelled():
+                self._reader.exception()
+
+    async def _listen(self) -> score_pb2.ScoreResponse:
+        lost: AssayError = UnavailableError(
+            "the aggregator ended the task with judge requests open"
+        )
+        try:
+            while True:
+                message = await self._read()
+                if message.WhichOneof("step") != "judge_answer":
+                    return message
+                answer = answer_from_proto(message.judge_answer)
+                future = self._waiting.pop(answer.key, None)
+                if future is not None and not future.done():
+                    future.set_result(answer)
+        except AssayError as error:
+            lost = error
+            raise
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(lost)
+                    # Whoever has stopped waiting need not be told.
+                    future.exception()
