@@ -1,10 +1,12 @@
 """Endpoints that fail: for some samples, for all, for a while."""
 
+import json
 import time
 
 import pytest
 
 from support.local_runs import report, reproducible, until
+from support.stub_endpoint import StubEndpoint
 
 pytestmark = pytest.mark.e2e
 
@@ -90,3 +92,23 @@ def test_a_refused_key_is_no_samples_failure(desk, stub, tmp_path):
     done = desk(count=10, endpoint_patience=1).run(tmp_path / "run")
     assert done.returncode == 1
     assert report(tmp_path / "run")["tasks"][0]["counts"]["unscored"] == 0
+
+
+def test_a_model_that_answered_is_asked_elsewhere_only_where_it_is_said_to_be_the_same(
+    desk, stub, tmp_path, clean
+):
+    user, run_dir = desk(count=30), tmp_path / "run"
+    stub.status = lambda sample: 400 if sample == 3 else 200
+    assert user.run(run_dir).returncode == 3
+    with StubEndpoint() as elsewhere:
+        document = json.loads(user.file.read_text())
+        document["eval_config"]["model"][0]["api_base"] = elsewhere.url
+        user.file.write_text(json.dumps(document))
+        refused = user.run(run_dir, "--resume")
+        assert refused.returncode == 2
+        assert "endpoint_moved: true" in refused.stderr
+        assert not elsewhere.asked
+        user.file.write_text(json.dumps({**document, "endpoint_moved": True}))
+        assert user.run(run_dir, "--resume").returncode == 0
+        assert list(elsewhere.asked) == [3]
+    assert reproducible(run_dir) == clean

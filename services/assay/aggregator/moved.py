@@ -12,6 +12,7 @@ from assay.domain.errors import EndpointChangedError
 from assay.domain.identity import model_identity
 from assay.domain.run import Mode, Model, Run
 from assay.domain.task import TaskId
+from assay.report.build import without_query
 
 if TYPE_CHECKING:
     from assay.aggregator.runbook import RunBook
@@ -72,6 +73,7 @@ def _elsewhere(before: Model, now: Model) -> bool:
 def _changed(before: Model, now: Model, where: str) -> EndpointChangedError:
     return EndpointChangedError(
         f"cannot go on with answers of model {now.key}: in {where} they came from"
-        f" {before.endpoint.api_base}, and it is asked at {now.endpoint.api_base} now",
+        f" {without_query(before.endpoint.api_base)}, and it is asked at"
+        f" {without_query(now.endpoint.api_base)} now",
         cure="if the same model answers there, say endpoint_moved: true; if not, give it another revision",
     )

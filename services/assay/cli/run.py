@@ -76,7 +76,7 @@ def conclude(outcome: RunOutcome, file: Path | None, *, as_json: bool) -> None:
         # They were said when the run started.
         shown = document if as_json else {**document, "notes": []}
         show_report(shown, as_json=as_json)
-    if outcome.message and outcome.exit_code == ExitCode.FAILED:
+    if outcome.message and outcome.exit_code in {ExitCode.FAILED, ExitCode.BAD_CONFIG}:
         typer.echo(f"error: {on_one_line(outcome.message)}", err=True)
     for line in _how_to_go_on(outcome, file):
         typer.echo(line, err=True)

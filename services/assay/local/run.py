@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from assay.config import Resolved, load_file, parse, resolve
 from assay.domain.actions import Leave, Outcome
-from assay.domain.errors import ConfigError, NotFoundError
+from assay.domain.errors import ConfigError, EndpointChangedError, NotFoundError
 from assay.domain.report import RunState
 from assay.domain.run import Mode, Run
 from assay.local.driver import Driver
@@ -276,7 +276,7 @@ async def _driven(
         code = _EXIT_CODES[state]
     elif leave.outcome is Outcome.INTERRUPTED:
         code = INTERRUPTED
-    elif isinstance(driver.world.fatal, ConfigError):
+    elif isinstance(driver.world.fatal, ConfigError | EndpointChangedError):
         code = int(ExitCode.BAD_CONFIG)
     return RunOutcome(
         run_id=launch.folder.run_id,

@@ -158,7 +158,7 @@ def _source(source: SourceOverride | None) -> Json | None:
     if source is None:
         return None
     return {
-        "url": None if source.url is None else _without_query(source.url),
+        "url": None if source.url is None else without_query(source.url),
         "path": source.path,
         "s3": source.s3,
         "md5": source.md5,
@@ -178,12 +178,13 @@ def _model(model: Model) -> Json:
         "nproc": model.nproc,
         "endpoint": {
             **asdict(endpoint),
-            "api_base": _without_query(endpoint.api_base),
+            "api_base": without_query(endpoint.api_base),
         },
     }
 
 
-def _without_query(url: str) -> str:
+def without_query(url: str) -> str:
+    """An address as it may be shown to anybody."""
     # Signatures and keys travel in queries and before the @.
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
