@@ -6,7 +6,7 @@ import json
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from assay.cli.errors import told
 from assay.cli.fetched import result_folder
 from assay.domain.errors import ConfigError, CorruptError, NotFoundError
 from assay.report.build import REPORT_SCHEMA
+
+if TYPE_CHECKING:
+    from assay.cli.exports import Exports
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print report.json instead of the table.")
@@ -156,13 +159,7 @@ def report(
 
             document = read_report(run_dir)
             exports = Exports(run_dir, document, threshold or ())
-            for target, make in (
-                (junit, exports.junit),
-                (csv, exports.figures),
-                (samples_csv, exports.samples),
-            ):
-                if target is not None:
-                    typer.echo(f"wrote {exports.write(target, make())}")
+            _write(exports, junit, csv, samples_csv)
             if html:
                 typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
             if mlflow:
@@ -170,6 +167,18 @@ def report(
             if as_json or not (html or junit or csv or samples_csv or mlflow):
                 show_report(document, as_json=as_json)
             exports.judge()
+
+
+def _write(
+    exports: Exports, junit: Path | None, csv: Path | None, samples: Path | None
+) -> None:
+    for target, make in (
+        (junit, exports.junit),
+        (csv, exports.figures),
+        (samples, exports.samples),
+    ):
+        if target is not None:
+            typer.echo(f"wrote {exports.write(target, make())}")
 
 
 def _refuse_missing_folders(*files: Path | None) -> None:
