@@ -1,10 +1,12 @@
 """An execution goes on from what former ones answered: by reference, once, and only where that is sound."""
 
+import asyncio
 import json
 
 import pytest
 
 from assay.domain.errors import CorruptError, EndpointChangedError, NotFoundError
+from assay.domain.lease import HeldLease
 from assay.domain.task import TaskState
 from support.aggregator import TASK, Folder, a_run, answer, failure
 from support.many_runs import SCORED, asked_at, fleet
@@ -83,6 +85,20 @@ async def test_an_answer_that_a_closed_run_was_asking_counts_in_its_successor(fo
         assert (await runs.task_of("two")).counts.predicted == 4
     async with fleet(folder) as runs:
         assert (await runs.task_of("two")).adopted == 4
+
+
+async def test_what_a_closed_runs_worker_lets_go_is_its_successors_at_once(folder):
+    async with fleet(folder) as runs:
+        await runs.start(folder, "one")
+        former = runs.worker("former", run_id="one")
+        (lease,) = (await former.lease(4, 0)).leases
+        await runs.client("one").close()
+        await runs.start(folder, "two", MORE, adopts=["one"])
+        waiting = asyncio.create_task(runs.worker(run_id="two").lease(4, 20))
+        asking = HeldLease(lease_id=lease.lease_id, task=TASK, open_ordinals=(0, 1))
+        await former.extend([asking], None)
+        (granted,) = (await waiting).leases
+        assert [s.ordinal for s in granted.samples] == [2, 3]
 
 
 async def test_only_the_scoring_is_redone_where_somebody_else_judges(folder):

@@ -64,7 +64,7 @@ async def test_what_was_asked_of_a_dropped_run_is_kept_and_the_rest_is_let_go(
         await drop(runs, how)
         held = HeldLease(lease_id=lease.lease_id, task=TASK, open_ordinals=(0, 1))
         extension = await worker.extend([held], None)
-        assert (extension.state, extension.leases[0].held) == (CLOSED, False)
+        assert (extension.state, extension.leases[0].held) == (CLOSED, True)
         assert await worker.commit(TASK, [answer(2)]) == (CommitOutcome.WON,)
     async with fleet(folder) as runs:
         assert (await runs.task_of("one")).counts.predicted == 1

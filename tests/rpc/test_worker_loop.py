@@ -174,6 +174,19 @@ async def test_a_closed_queue_and_nothing_held_ends_the_worker() -> None:
     assert not endpoint.asked
 
 
+async def test_what_is_not_asked_when_the_queue_closes_is_left_and_the_rest_is_handed_in() -> (
+    None
+):
+    work = Work.of(16, limit=2, lease_seconds=0.15)
+    async with chat_endpoint() as endpoint, worker(work, endpoint) as stage:
+        endpoint.delay = 0.4
+        await work.until(lambda: endpoint.in_flight == 2)
+        work.state = "CLOSED"
+        await stage.ended()
+    assert endpoint.asked.total() == len(work.committed) == 2
+    assert stage.loop.finished
+
+
 async def test_a_worker_without_the_right_token_stops_at_once() -> None:
     work = Work.of(3)
     async with chat_endpoint() as endpoint, worker(work, endpoint, token="x") as stage:

@@ -101,9 +101,8 @@ class WorkDesk:
         work, now = self._queue(queue), self._book.means.clock()
         kept = work.extend(worker, held)
         if self._book.standing.dropped:
-            # What was not asked yet is left; what was is handed in all the same.
-            work.release(worker, [lease.lease_id for lease in held])
-            kept = [False] * len(held)
+            # Who follows may ask at once what these workers have let go.
+            work.shrink(worker, held)
         seconds = self._book.means.lease_seconds
         answers = [
             LeaseExtension(lease_id=lease.lease_id, held=ok, expires=seconds * ok)

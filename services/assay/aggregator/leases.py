@@ -24,6 +24,10 @@ MOST_AT_ONCE = 256
 _TARGET_SECONDS = 45.0
 """How much work a worker may hold: enough to outlive a restart of the aggregator."""
 
+_LOOK_SECONDS = 0.5
+"""How often is looked whether samples that are asked elsewhere have been let go there."""
+Asked = Callable[[], Mapping[int, float]]
+
 _RATE_WINDOW = 5.0
 _SHORTEST_WINDOW = 0.2
 
@@ -104,6 +108,7 @@ class LeaseBook:
         self._clock = clock
         self._pools: dict[TaskId, _Pool] = {}
         self._leases: dict[str, _Lease] = {}
+        self._elsewhere: dict[TaskId, tuple[Asked, ...]] = {}
         self._seen: dict[str, float] = {}
         self._expected = set(expected)
         self._grace_end = clock() + grace
@@ -155,20 +160,52 @@ class LeaseBook:
         self._expected.discard(worker)
         return [self._extended(worker, lease) for lease in held]
 
-    def leases_of(self, task: TaskId) -> dict[int, float]:
-        """Samples of a task that somebody holds, and until when."""
-        pool = self._pools.get(task)
-        held = pool.leased if pool else {}
-        return {o: self._leases[lease_id].expires for o, lease_id in held.items()}
+    def shrink(self, worker: str, held: Sequence[HeldLease]) -> None:
+        """Takes samples back that the worker's announcement of their lease does not name any more."""
+        for announced in held:
+            lease = self._leases.get(announced.lease_id)
+            if lease is not None and lease.worker == worker:
+                gone = lease.ordinals.difference(announced.open_ordinals)
+                self.give_back(announced.lease_id, gone)
 
-    def withhold(self, task: TaskId, until: Mapping[int, float]) -> None:
-        """Hands open samples out only from a moment on: somebody else is asking them until then."""
-        pool = self._pools[task]
-        for ordinal, expires in until.items():
-            if pool.is_open(ordinal) and ordinal not in pool.leased:
-                lease_id = f"withheld-{task}-{ordinal}"
-                self._leases[lease_id] = _Lease("", task, {ordinal}, expires)
-                pool.leased[ordinal] = lease_id
+    def leases_of(self, task: TaskId) -> dict[int, float]:
+        """Samples of a task that workers hold now, and until when."""
+        pool, now = self._pools.get(task), self._clock()
+        held = {
+            ordinal: self._leases[lease_id]
+            for ordinal, lease_id in (pool.leased if pool else {}).items()
+        }
+        return {
+            ordinal: lease.expires
+            for ordinal, lease in held.items()
+            if lease.worker and lease.expires > now
+        }
+
+    def withhold(self, task: TaskId, asked: Sequence[Asked]) -> None:
+        """Hands samples out only while nobody elsewhere asks them.
+
+        Args:
+            task: their task, which is open.
+            asked: each says which samples of it are asked elsewhere now, and until when at most.
+        """
+        if asked or task in self._elsewhere:
+            self._elsewhere[task] = tuple(asked)
+            self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        for task, asked in self._elsewhere.items():
+            told = {o: until for each in asked for o, until in each().items()}
+            pool, prefix = self._pools[task], f"elsewhere-{task}-"
+            for lease_id in [k for k in self._leases if k.startswith(prefix)]:
+                if not told.keys() & self._leases[lease_id].ordinals:
+                    self._drop(lease_id)
+            for ordinal, until in told.items():
+                lease_id = f"{prefix}{ordinal}"
+                if lease_id in self._leases:
+                    self._leases[lease_id].expires = until
+                elif pool.is_open(ordinal) and ordinal not in pool.leased:
+                    self._leases[lease_id] = _Lease("", task, {ordinal}, until)
+                    pool.leased[ordinal] = lease_id
 
     def release(self, worker: str, lease_ids: Iterable[str]) -> None:
         """Takes leases back at once; unknown ones, and others' are ignored."""
@@ -236,6 +273,7 @@ class LeaseBook:
 
     def expire(self) -> None:
         """Ends leases whose time is up and forgets workers that are silent."""
+        self._look_elsewhere()
         now = self._clock()
         for lease_id in [k for k, v in self._leases.items() if v.expires <= now]:
             self._drop(lease_id)
@@ -247,6 +285,8 @@ class LeaseBook:
         ends = [lease.expires for lease in self._leases.values()]
         if self._waits_for_announcements():
             ends.append(self._grace_end)
+        if any(not lease.worker for lease in self._leases.values()):
+            ends.append(self._clock() + _LOOK_SECONDS)
         return min(ends, default=None)
 
     def _supersede(self, worker: str) -> None:

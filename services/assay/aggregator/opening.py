@@ -101,9 +101,9 @@ async def enter(book: RunBook, task: Task) -> None:
     await book.publish_score(task)
     ledger, queue = opened.ledger, book.queue(task.id.model)
     queue.open(task.id, ledger.total, ledger.is_open)
+    # What workers of a former execution are asking now is not asked again.
+    queue.withhold(task.id, [feed.leased for feed in opened.feeds])
     for feed in opened.feeds:
-        # What workers of a former execution are asking now is not asked again at once.
-        queue.withhold(task.id, feed.former.leased(feed.source.task))
         feed.flow(lambda said, place: book.adopted(task, said, place))
     book.write(task, opened.committer)
     _log.info(
@@ -117,12 +117,15 @@ async def enter(book: RunBook, task: Task) -> None:
 
 
 def _replay(book: RunBook, shelves: Sequence[Shelf], ledger: Ledger) -> set[str]:
-    """Feeds the ledger what was admitted; returns the run's own workers that wrote lately. Blocking."""
+    """Feeds the ledger what was admitted; returns the workers that wrote lately. Blocking.
+
+    Those of a former execution are among them: they tell it what they are asking still.
+    """
     means, now = book.means, int(time.time())
     recent: set[str] = set()
     for rank, shelf in enumerate(shelves):
         for segment in shelf.segments(means.store):
-            if not rank and now - segment.written <= means.lease_seconds:
+            if now - segment.written <= means.lease_seconds:
                 recent.update(segment.workers)
             for placed in segment.records:
                 said = placed.record.completion

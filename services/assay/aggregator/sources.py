@@ -75,6 +75,10 @@ class Feed:
         """What there is of it now."""
         return self.former.shelf_of(self.source.task)
 
+    def leased(self) -> dict[int, float]:
+        """Samples that workers of the former execution are asking now, and until when at most."""
+        return self.former.leased(self.source.task)
+
     def flow(self, hear: Hear) -> None:
         """Passes on what has come, and from now on everything as it comes."""
         self._hear = hear

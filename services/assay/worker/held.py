@@ -112,6 +112,10 @@ class LeaseBook:
         self._samples.pop(held.key, None)
         self._leave(held)
 
+    def unasked(self) -> list[HeldSample]:
+        """Samples that no request is on its way for, and no answer has come."""
+        return [h for h in self._samples.values() if not (h.in_flight or h.answered)]
+
     def announcement(self) -> list[HeldLease]:
         """Every lease with what is open in it."""
         return [

@@ -104,6 +104,7 @@ class WorkerLoop:
         )
         self._state = QueueState.OPEN
         self._draining = False
+        self._let_go: set[str] = set()
         self._failures = 0
         self._announcing = asyncio.Lock()
         self._need = asyncio.Event()
@@ -234,6 +235,17 @@ class WorkerLoop:
             _log.info("queue", state=str(state))
             self._state = state
             self._changed.set()
+            if state is QueueState.CLOSED:
+                self._leave_unasked()
+
+    def _leave_unasked(self) -> None:
+        """Nobody wants what is not asked yet, or another execution asks it: it hears so at once."""
+        unasked = self._book.unasked()
+        for held in unasked:
+            self._let_go.add(held.lease_id)
+            self._book.drop(held)
+        if unasked:
+            self._beat.set()
 
     async def _beat_on(self) -> None:
         while True:
@@ -300,8 +312,8 @@ class WorkerLoop:
         try:
             async with asyncio.timeout(self._timing.farewell):
                 await self._committer.all_acknowledged()
-                if leases := self._book.lease_ids():
-                    await self._client.release(leases)
+                if leases := {*self._book.lease_ids(), *self._let_go} - {""}:
+                    await self._client.release(sorted(leases))
         except (TimeoutError, AssayError) as error:
             # Leases end by themselves; what was not acknowledged will be asked again.
             unacknowledged = self._committer.pending
