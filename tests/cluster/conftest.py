@@ -2,10 +2,27 @@
 
 import os
 import uuid
+from contextlib import contextmanager
 
 import pytest
 
+from support.cluster_digits import Here, Model
+from support.cluster_installed import Release
 from support.pods import Namespace
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def figure(request):
+    """Says a figure at the end of the session, whether or not a test fails."""
+    return request.config.stash.setdefault(_FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was measured."""
+    for line in config.stash.get(_FIGURES, []):
+        terminalreporter.write_line(f"figure: {line}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,10 +32,51 @@ def _cluster():
         pytest.skip("needs a cluster: `make test-cluster` starts one (root, Linux, Go)")
 
 
-@pytest.fixture
-def namespace():
+@contextmanager
+def empty():
     """An empty namespace that takes restricted pods only."""
     made = Namespace(f"test-{uuid.uuid4().hex[:8]}")
     made.create()
-    yield made
-    made.delete()
+    try:
+        yield made
+    finally:
+        made.delete()
+
+
+@pytest.fixture
+def namespace():
+    """A test's own."""
+    with empty() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The model that all evaluations here ask, in a namespace of its own."""
+    with empty() as made:
+        model = Model(made)
+        model.start()
+        yield model
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory):
+    """`assay run` on this machine, for comparison."""
+    with Here.served(tmp_path_factory.mktemp("here")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def release():
+    """A namespace for a release named demo; the test module installs it as it likes."""
+    with empty() as made:
+        yield Release(made)
+
+
+@pytest.fixture(scope="session")
+def platform():
+    """The platform alone, installed once; evaluations are submitted to it by name."""
+    with empty() as made:
+        shared = Release(made)
+        shared.install()
+        yield shared
