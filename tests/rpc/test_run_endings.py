@@ -7,9 +7,10 @@ import pytest
 from assay.domain.errors import LeaseLostError, PermanentError
 from assay.domain.lease import CommitOutcome, HeldLease, QueueState
 from assay.domain.report import RunState
+from assay.domain.run import Mode
 from assay.domain.task import TaskState
 from assay.rpc.score_client import ScoreClient
-from support.aggregator import TASK, Folder, a_run, answer, failure
+from support.aggregator import DATASET, TASK, Folder, a_run, answer, failure
 from support.many_runs import METRIC, ScoreOutcome, fleet
 
 CLOSED, OPEN = QueueState.CLOSED, QueueState.OPEN
@@ -149,6 +150,53 @@ async def test_a_finished_run_of_which_something_else_is_asked_goes_on(folder):
             a_run(endpoint_patience=9.0), keep_ended=True
         )
     assert (same.state, more.state) == (RunState.FAILED, RunState.RUNNING)
+
+
+async def test_a_run_that_ended_is_finished_once(folder):
+    async with fleet(folder) as runs:
+        await runs.start(folder, "one")
+        await finish(runs)
+        report = await runs.file("one", "report.json")
+        writes = runs.store.of("one").path("runs/one/state.json").stat().st_mtime_ns
+        await runs.client("one").finish()
+        assert await runs.file("one", "report.json") == report
+        again = runs.store.of("one").path("runs/one/state.json").stat().st_mtime_ns
+    assert again == writes
+
+
+async def test_what_was_only_inferred_is_scored_when_that_is_asked(folder):
+    async with fleet(folder) as runs:
+        await runs.start(folder, "one", a_run(mode=Mode.INFER))
+        await runs.answer("one", *map(answer, range(4)))
+        kept = ScoreOutcome(scored=0, unscored=0)
+        await runs.score("one", kept)
+        assert (await runs.client("one").finish()).state is RunState.COMPLETE
+        view = await runs.client("one").open(a_run(name="x"), keep_ended=True)
+        assert (view.state, view.tasks[0].state) == (
+            RunState.RUNNING,
+            TaskState.INFERRED,
+        )
+
+
+async def test_a_complete_run_is_left_alone_whatever_else_its_spec_says(folder):
+    async with fleet(folder) as runs:
+        await runs.start(folder, "one")
+        await finish(runs)
+        more = a_run(endpoint_patience=9.0, notes=("said",))
+        view = await runs.client("one").open(more, keep_ended=True)
+        assert view.state is RunState.COMPLETE
+
+
+async def test_why_a_task_failed_is_known_after_a_restart(folder):
+    async with fleet(folder) as runs:
+        client = runs.client("one")
+        await client.open(a_run())
+        why = {"reason": "DATASET_UNUSABLE", "message": "no such file"}
+        await client.fail_dataset(DATASET, models=(), **why)
+        assert (await client.finish()).state is RunState.FAILED
+    async with fleet(folder) as runs:
+        task = await runs.task_of("one")
+    assert (task.state, task.message) == (TaskState.FAILED, "no such file")
 
 
 async def test_a_retry_reopens_a_finished_run_for_good(folder):

@@ -121,6 +121,11 @@ class RunBook:
         if self._pinned is not None:
             self._add_tasks(self._pinned.run)
             await open_pinned(self)
+            for task in self.tasks.values():
+                # Of a run that has ended: why is known from nowhere else.
+                task.failure = task.failure or self.standing.failures.get(
+                    str(task.id), ""
+                )
 
     async def accept(self, pinned: PinnedSpec) -> None:
         """Pins the run's spec and makes its tasks."""
@@ -210,11 +215,6 @@ class RunBook:
         for task in self.tasks.values():
             if task.opened is not None:
                 task.opened.leave()
-
-    @property
-    def sample_count(self) -> int:
-        """Samples that are held in memory."""
-        return sum(t.opened.ledger.total for t in self.tasks.values() if t.opened)
 
     def snapshot(self) -> RunSnapshot:
         """The run at this moment.

@@ -267,12 +267,12 @@ class Runs:
             for run_id, task in self._taken.items()
             if _is_there(task) and task.result().rests
         }
-        kept = sum(book.sample_count for book in resting.values())
+        kept = sum(_samples_of(book) for book in resting.values())
         for run_id, book in resting.items():
             if kept <= self._resting or self._only:
                 return
             if run_id != but:
-                kept -= book.sample_count
+                kept -= _samples_of(book)
                 del self._taken[run_id], self._begun[run_id]
                 leaving = asyncio.create_task(book.leave())
                 self._leaving[run_id] = leaving
@@ -291,6 +291,11 @@ class Runs:
         async with self._loading:
             await book.load()
         return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
+
+
+def _samples_of(book: RunBook) -> int:
+    """Samples that are held in memory."""
+    return sum(t.opened.ledger.total for t in book.tasks.values() if t.opened)
 
 
 def _is_there(task: asyncio.Task[ServedRun]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -23,6 +24,7 @@ from assay.domain.errors import ConflictError, PermanentError, UnavailableError
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunReport, RunState
 from assay.domain.snapshot import RunSnapshot
+from assay.domain.task import TaskState
 from assay.report.build import metrics_json, report_json
 from assay.report.versions import installed_versions
 from assay.store import keys
@@ -102,13 +104,14 @@ class AggregatorService:
                     f"cannot open run {run_id}: it is here with another spec",
                     cure="start a new run, or go on with the file it was started with",
                 )
-            changed = run != book.pinned.run
+            before = book.pinned.run
+            changed = run != replace(before, name=run.name, notes=run.notes)
             moved.check_open(book, run)
             await book.refresh(run)
-            more = [each for each in wanted if each not in book.pinned.adopts]
-            if more:
-                await book.adopt(more)
             if self._goes_on(changed=changed, keep_ended=keep_ended):
+                more = [each for each in wanted if each not in book.pinned.adopts]
+                if more:
+                    await book.adopt(more)
                 await book.reopen()
         book.changes.note()
         return book.snapshot()
@@ -179,17 +182,10 @@ class AggregatorService:
         """
         book = self._book
         async with self._changing():
-            if not book.standing.dropped:
+            if not book.standing.ended:
                 report = _report(book, failure)
                 await book.means.block(_publish, book, report)
-                await book.stand(
-                    Standing(
-                        state=report.state,
-                        message=failure,
-                        finished=report.finished,
-                        counts=total_counts(book.tasks.values()),
-                    )
-                )
+                await self._end(report.state, report.finished, failure)
                 _log.info("run finished", state=report.state.value, failure=failure)
         book.changes.note()
         return book.snapshot()
@@ -216,24 +212,34 @@ class AggregatorService:
         async with self._changing():
             _ = book.pinned
             if book.standing.state in going_on:
-                await book.stand(
-                    Standing(
-                        state=state,
-                        finished=standing.now(),
-                        counts=total_counts(book.tasks.values()),
-                    )
-                )
+                await self._end(state, standing.now())
                 _log.info("run dropped", state=state.value)
         book.changes.note()
         return book.snapshot()
+
+    async def _end(self, state: RunState, finished: str, message: str = "") -> None:
+        tasks = self._book.tasks.values()
+        await self._book.stand(
+            Standing(
+                state=state,
+                message=message,
+                finished=finished,
+                counts=total_counts(tasks),
+                failures={str(task.id): task.failure for task in tasks if task.failure},
+            )
+        )
 
     def _goes_on(self, *, changed: bool, keep_ended: bool) -> bool:
         """Whether a run that is opened again, and has ended, is to go on."""
         match self._book.standing.state:
             case RunState.CANCELLED:
                 return False
-            case RunState.SUPERSEDED:
+            case RunState.RUNNING | RunState.SUPERSEDED:
                 return True
+            case RunState.COMPLETE if keep_ended:
+                # Of what was only inferred, scores may be wanted now.
+                states = {task.state for task in self._book.tasks.values()}
+                return changed and states != {TaskState.COMPLETE}
             case _:
                 return changed or not keep_ended
 

@@ -6,7 +6,8 @@ restart. While a run goes on its counts are not in it; they are known to the pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -26,12 +27,14 @@ class Standing:
         message: one sentence where the state needs one; empty: it does not.
         finished: RFC 3339, UTC; empty: it has not ended.
         counts: over all tasks, as it ended; None: it has not.
+        failures: why tasks failed that did, by `model/dataset`.
     """
 
     state: RunState = RunState.RUNNING
     message: str = ""
     finished: str = ""
     counts: TaskCounts | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
