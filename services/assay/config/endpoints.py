@@ -45,7 +45,7 @@ def address_of(model: ModelConfig, path: str, environ: Mapping[str, str]) -> str
         )
     if given == "OFFICIAL":
         return OFFICIAL
-    _check_address(given, f"{path}.api_base")
+    check_address(given, f"{path}.api_base")
     return given
 
 
@@ -93,7 +93,12 @@ def _azure_address(path: str, environ: Mapping[str, str]) -> str:
     )
 
 
-def _check_address(address: str, path: str) -> None:
+def check_address(address: str, path: str) -> None:
+    """Sees to it that an address is a chat-completions URL.
+
+    Raises:
+        ConfigError: it is not.
+    """
     parts = _split(address, path)
     if parts.username is not None or parts.password is not None:
         raise ConfigError(

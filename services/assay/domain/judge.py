@@ -6,11 +6,45 @@ Scoring makes the requests and replays the answers; the aggregator keeps them an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from assay.domain.completion import Failure
 from assay.domain.identity import canonical_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A judge model, without its key.
+
+    Attributes:
+        label: what upstream's result files call it; empty: what upstream would have asked, by dataset
+            (`default_label`).
+        served_name: its name in requests.
+        api_base: the whole chat-completions URL.
+        settings: more of the settings of upstream's judge client; what it does not know goes into the
+            request body.
+        slots: requests in flight.
+        attempts: per request.
+        timeout: seconds for one request.
+    """
+
+    label: str
+    served_name: str
+    api_base: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    slots: int = 4
+    attempts: int = 6
+    timeout: float = 600.0
+
+
+_LABELS = (("MMVet", "gpt-4-turbo"), ("LLaVABench", "gpt-4-turbo"), ("MMDU", "gpt-4o"))
+
+
+def default_label(dataset: str) -> str:
+    """The judge upstream asks about a dataset where none is named; its files carry this name."""
+    found = (label for word, label in _LABELS if word in dataset)
+    return next(found, "gpt-4o-mini")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
