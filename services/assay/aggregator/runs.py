@@ -288,8 +288,9 @@ class Runs:
     async def _take_over(self, run_id: str) -> ServedRun:
         # A run that goes on from others needs them begun, never loaded: they may go on from it as well.
         book = await _shared(self._begun, run_id, self._begin)
-        async with self._loading:
-            await book.load()
+        if book.is_open:
+            async with self._loading:
+                await book.load()
         return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
 
 
