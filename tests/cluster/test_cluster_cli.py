@@ -71,13 +71,25 @@ def submitted(site, folder, name, **changes):
     return name
 
 
-def test_a_file_is_submitted_followed_and_its_report_fetched(site, tmp_path):
-    name = submitted(site, tmp_path, "whole")
-    done = assay(site, "watch", name, "--timeout", 100)
+@pytest.fixture(scope="module")
+def followed(site, tmp_path_factory):
+    """A run that was submitted and watched to its end: its name and what `watch` said."""
+    name = submitted(site, tmp_path_factory.mktemp("whole"), "whole")
+    return name, assay(site, "watch", name, "--timeout", 100)
+
+
+def test_a_run_is_watched_to_its_end(followed):
+    name, done = followed
     assert done.returncode == 0, done.stderr
-    assert (
-        f"tiny/Tiny: complete, {cluster_model.ROWS}/{cluster_model.ROWS}" in done.stderr
-    )
+    assert f"run {name}: Complete" in done.stdout
+    rows = cluster_model.ROWS
+    assert f"tiny/Tiny: complete, {rows}/{rows}" in done.stderr
+
+
+def test_the_whole_result_of_a_run_is_fetched_and_made_a_page_of(
+    site, followed, tmp_path
+):
+    name, _ = followed
     out = tmp_path / "out"
     done = assay(site, "report", name, "-o", out, "--html")
     assert done.returncode == 0, done.stderr
@@ -86,7 +98,7 @@ def test_a_file_is_submitted_followed_and_its_report_fetched(site, tmp_path):
     assert (out / "report.html").is_file()
     assert (out / "samples" / "tiny" / "Tiny.parquet").is_file()
     table = assay(site, "report", name).stdout
-    assert "Overall 1 of 1" in " ".join(table.split())
+    assert "Overall 1.000 of 1" in " ".join(table.split())
 
 
 def test_the_logs_of_a_run_are_followed_to_its_end(site, tmp_path):
@@ -105,7 +117,7 @@ def test_what_failed_is_asked_again_and_the_waiting_starts_anew(site, tmp_path):
     finally:
         cluster_model.broken(site, so=False)
     done = assay(site, "retry", name)
-    expected = f"{name}: goes on, {cluster_model.ROWS} samples are asked again\n"
+    expected = f"{name}: goes on, {cluster_model.REFUSED} samples are asked again\n"
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
     assert assay(site, "wait", name, "--timeout", 100).returncode == 0
     done = assay(site, "retry", name)
@@ -215,17 +227,18 @@ def kubeconfig_of(site, folder, name, rules):
 
 
 @pytest.mark.parametrize(
-    ("name", "more", "missing"),
+    ("more", "missing"),
     [
-        ("reader", [], "serviceaccounts/token"),
-        ("asker", [TOKEN], "pods/portforward"),
-        ("user", [TOKEN, FORWARD], ""),
+        ([], "serviceaccounts/token"),
+        ([TOKEN], "pods/portforward"),
+        ([TOKEN, FORWARD], ""),
     ],
+    ids=["reader", "asker", "user"],
 )
-def test_rbac_decides_who_reaches_the_services(site, tmp_path, name, more, missing):
-    run = submitted(site, tmp_path, f"seen-by-{name}")
-    assert assay(site, "wait", run, "--timeout", 100).returncode == 0
-    config = kubeconfig_of(site, tmp_path, name, [*READ_ONLY, *more])
+def test_rbac_decides_who_reaches_the_services(site, followed, tmp_path, more, missing):
+    run, _ = followed
+    rules = [*READ_ONLY, *more]
+    config = kubeconfig_of(site, tmp_path, f"some-{len(rules)}", rules)
     done = assay(site, "report", run, "--kubeconfig", config)
     assert done.returncode == (1 if missing else 0), done.stderr
     assert missing in done.stderr

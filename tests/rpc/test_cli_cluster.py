@@ -174,7 +174,7 @@ def test_an_end_of_the_spec_before_is_not_waited_for(site, tmp_path):
     site.submit(written(tmp_path, fresh="two"))
     done = site.assay("wait", "first-try", "--timeout", 2)
     assert done.exit_code == 1
-    assert "in 2 s" in done.stderr
+    assert "after 2 s" in done.stderr
 
 
 def test_a_run_that_is_deleted_ends_the_waiting(site, tmp_path):

@@ -14,6 +14,9 @@ from PIL import Image
 from support.pods import IMAGE, Namespace
 
 ROWS = 12
+REFUSED = 3
+"""So many of them a broken model refuses; all of them would be the endpoint's failure."""
+
 _SERVER = """\
 import http.server, json, os
 BROKEN = "/tmp/broken"
@@ -21,8 +24,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *_): pass
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        broken = os.path.exists(BROKEN)
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        broken = b"Which 1" in asked and os.path.exists(BROKEN)
         said = {"role": "assistant", "content": "A"}
         choice = {"index": 0, "message": said, "finish_reason": "stop"}
         found = {"error": "not now"} if broken else {"choices": [choice]}
@@ -46,7 +49,9 @@ def _picture(shade: int) -> str:
 def table() -> str:
     """A multiple-choice TSV whose right answer is always A."""
     lines = ["index\timage\tquestion\tA\tB\tanswer\tcategory"]
-    lines += [f"{n}\t{_picture(n)}\tWhich?\tthis\tthat\tA\tall" for n in range(ROWS)]
+    lines += [
+        f"{n}\t{_picture(n)}\tWhich {n}?\tthis\tthat\tA\tall" for n in range(ROWS)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +101,7 @@ def _pod(name: str) -> dict[str, Any]:
 
 
 def broken(namespace: Namespace, *, so: bool, name: str = "model") -> None:
-    """Lets the model refuse every request, or answer again."""
+    """Lets the model refuse some requests, or answer them again."""
     what = "open('/tmp/broken','w')" if so else "os.remove('/tmp/broken')"
     namespace.kubectl("exec", name, "--", "python", "-c", f"import os; {what}")
 
@@ -108,7 +113,6 @@ def evaluation(namespace: Namespace, name: str = "model", **changes: Any) -> Any
         "name": "CustomAPIModel",
         "type": "tiny",
         "api_base": f"{host}/v1/chat/completions",
-        "retry": 1,
     }
     return {
         "eval_backend": "VLMEvalKit",
@@ -116,6 +120,7 @@ def evaluation(namespace: Namespace, name: str = "model", **changes: Any) -> Any
             "model": [model],
             "data": ["Tiny"],
             "judge": "exact_matching",
+            "retry": 1,
         },
         "dataset_sources": {"Tiny": {"url": f"{host}/Tiny.tsv"}},
         **changes,

@@ -60,7 +60,7 @@ def follow(
             wait = max(wait, error.retry_after or 0.0)
         if until is not None and time.monotonic() + wait >= until:
             raise UnavailableError(
-                f"nothing more became of {resource} {name} in {seconds:g} s"
+                f"gave up watching {resource} {name} after {seconds:g} s"
             )
         time.sleep(wait)
 
