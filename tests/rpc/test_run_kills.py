@@ -71,3 +71,8 @@ async def test_over_a_bucket_it_leaves_the_same_bytes(
     put_prepared(bucket, tmp_path / "again", questions=questions)
     await lived(folder, bucket, at)
     assert left(bucket, "two") == undisturbed[0]
+    async with fleet(folder, bucket) as runs:
+        stand = {each.run_id: each.state async for each in runs.results.runs()}
+        fetched = {name: await runs.file("two", name) for name in undisturbed[0]}
+    assert stand == {"one": RunState.SUPERSEDED, "two": RunState.COMPLETE}
+    assert fetched == undisturbed[0]

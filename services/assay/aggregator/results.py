@@ -6,6 +6,7 @@ the cluster, so its files come through here.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -15,11 +16,21 @@ from assay.domain.snapshot import ResultFile
 from assay.store import keys
 
 PIECE_BYTES = 1024 * 1024
+_AT_ONCE = 4
+"""Files that are looked at at a time: a store far away takes its time for each."""
 
 
-async def names(means: Means) -> list[ResultFile]:
+async def names(means: Means) -> AsyncIterator[ResultFile]:
     """The files of the run's result, by path."""
-    return await means.block(_names, means)
+    prefix = keys.result(means.run_id, "")
+    found = await means.block(lambda: list(means.store.list(prefix)))
+    paths = [path for key in found if not _hidden(path := key.removeprefix(prefix))]
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+        measured = (means.block(means.store.size, prefix + path) for path in some)
+        for path, size in zip(some, await asyncio.gather(*measured), strict=True):
+            if size is not None:
+                yield ResultFile(path=path, size=size)
 
 
 async def pieces(
@@ -43,16 +54,6 @@ async def pieces(
     for start in range(max(offset, 0), file.size, PIECE_BYTES):
         most = min(PIECE_BYTES, file.size - start)
         yield await means.block(means.store.get_range, key, start, most)
-
-
-def _names(means: Means) -> list[ResultFile]:
-    prefix = keys.result(means.run_id, "")
-    found = []
-    for key in means.store.list(prefix):
-        path = key.removeprefix(prefix)
-        if not _hidden(path):
-            found.append(ResultFile(path=path, size=means.store.size(key) or 0))
-    return found
 
 
 async def _digested(means: Means, key: str, path: str) -> ResultFile:

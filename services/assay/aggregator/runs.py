@@ -251,10 +251,12 @@ class Runs:
         """The run as this process holds it, taken over first if it does not; callers share one take-over."""
         while run_id in self._leaving:
             await asyncio.shield(self._leaving[run_id])
+        one_more = run_id not in self._taken
         served = await _shared(self._taken, run_id, self._take_over)
         if run_id in self._taken:
             self._taken[run_id] = self._taken.pop(run_id)
-        self._let_go(but=run_id)
+        if one_more:
+            self._let_go(but=run_id)
         return served
 
     def _left(self, run_id: str, _: asyncio.Task[None]) -> None:

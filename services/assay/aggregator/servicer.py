@@ -120,7 +120,7 @@ class RunServicer(run_pb2_grpc.RunServiceServicer):
     ) -> AsyncIterator[run_pb2.ReportPart]:
         means = await self._runs.means_of(request.run_id)
         if not request.path:
-            for file in await results.names(means):
+            async for file in results.names(means):
                 yield file_to_proto(file)
             return
         found = results.pieces(means, request.path, request.offset, request.sha256)

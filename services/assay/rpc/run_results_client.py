@@ -77,7 +77,7 @@ class RunResultsClient:
         try:
             return [
                 file_from_proto(part.file)
-                async for part in self._stub.Report(request, timeout=CALL_SECONDS)
+                async for part in self._stub.Report(request, timeout=REPLAY_SECONDS)
             ]
         except grpc.RpcError as failure:
             raise error_of(failure, f"list the files of {run_id}") from failure
