@@ -2,7 +2,8 @@
 
 MathVision's comparison runs its arguments as Python, and some of them for ever: upstream forks for each
 and gives up after 30 s. Here one process compares pair after pair, each once; one that takes too long is
-killed, its pair has no verdict, and the next pair gets a new process.
+killed, its pair has no verdict, and the next pair gets a new process. A pair is blamed for what it does
+to a process of its own, never for what an earlier one left behind.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Equality:
         self._patience = patience
         self._one_at_a_time = asyncio.Lock()
         self._process: _Process | None = None
+        self._used = 0
 
     async def compare(self, one: str, other: str) -> Verdict:
         """`{"equal": flag}`, or `{"reason", "said"}` where there is no telling.
@@ -51,19 +53,28 @@ class Equality:
             SealError: no process can be sealed to compare in.
         """
         async with self._one_at_a_time:
-            if self._process is None:
-                self._process = await _Process.start(self._job)
-            try:
-                async with asyncio.timeout(self._patience):
-                    return await self._process.compare(one, other)
-            except TimeoutError:
-                reason = UnscoredReason.SCORER_TIMEOUT
-                said = f"comparing takes longer than {self._patience:.0f} s"
-            except SealError as error:
-                # It compared before, so it is this pair that ended it.
-                reason, said = UnscoredReason.SCORER_ERROR, str(error)
-            await self.close()
-            return {"reason": reason, "said": said}
+            verdict = await self._compared(one, other)
+            if "reason" in verdict and self._used > 1:
+                # An earlier text may have left the process in a bad way: alone, this one decides.
+                await self.close()
+                verdict = await self._compared(one, other)
+            if "reason" in verdict:
+                await self.close()
+            return verdict
+
+    async def _compared(self, one: str, other: str) -> Verdict:
+        if self._process is None:
+            self._process = await _Process.start(self._job)
+            self._used = 0
+        self._used += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._process.compare(one, other)
+        except TimeoutError:
+            said = f"comparing takes longer than {self._patience:.0f} s"
+            return {"reason": UnscoredReason.SCORER_TIMEOUT, "said": said}
+        except SealError as error:
+            return {"reason": UnscoredReason.SCORER_ERROR, "said": str(error)}
 
     async def close(self) -> None:
         """Ends the process, if there is one."""
@@ -77,10 +88,11 @@ class _Process:
         self._folder = job.workdir
         self._letters = Letters()
         self._letters.allow(_WITHOUT_END)
-        self._lines: asyncio.Queue[Line] = asyncio.Queue()
+        self._lines: asyncio.Queue[Line | None] = asyncio.Queue()
         self._run = asyncio.create_task(
             run_sealed(job, self._lines.put_nowait, None, self._letters)
         )
+        self._run.add_done_callback(lambda _: self._lines.put_nowait(None))
 
     @classmethod
     async def start(cls, job: SealedJob) -> _Process:
@@ -106,13 +118,9 @@ class _Process:
         Raises:
             SealError: it ended instead.
         """
-        line = asyncio.create_task(self._lines.get())
-        done, _ = await asyncio.wait(
-            {line, self._run}, return_when=asyncio.FIRST_COMPLETED
-        )
-        if line in done:
-            return line.result()
-        line.cancel()
+        line = await self._lines.get()
+        if line is not None:
+            return line
         self._run.result()
         raise SealError("the comparing process has ended")
 

@@ -68,11 +68,11 @@ def read_input() -> bytes:
 def read_lines() -> Iterator[bytes]:
     """What comes, line by line, where letters follow the document; begin after `seal()`.
 
-    Reads the descriptor itself: a thread that waits in a buffered reader cannot be left behind at the
-    end of the process.
+    Reads a descriptor of its own: a thread that waits in a buffered reader cannot be left behind at the
+    end of the process, and foreign code that says `exit()` closes standard input.
     """
-    kept = b""
-    while data := os.read(sys.stdin.fileno(), 65536):
+    kept, descriptor = b"", os.dup(sys.stdin.fileno())
+    while data := os.read(descriptor, 65536):
         *lines, kept = (kept + data).split(b"\n")
         yield from lines
     if kept:

@@ -97,9 +97,9 @@ class Tape:
             question = {"body": body, "sample": sample_id, "occurrence": occurrence}
             self._send({"ask": question})
         letter = future.result()
-        reply = letter.get("text")
+        reply = letter.get("text") or ""
         # Upstream takes neither an empty reply nor its own words for a failure as an answer.
-        if not reply or "Failed to obtain answer via API" in reply:
+        if not reply.strip() or "Failed to obtain answer via API" in reply:
             said = str(letter.get("failure") or "the judge's reply is empty")
             raise RowEndedError(UnscoredReason.JUDGE_FAILED, said)
         return Heard(key, body, reply)

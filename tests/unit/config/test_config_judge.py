@@ -1,5 +1,7 @@
 """The judge a file asks for: VLMEvalKit's keys as it means them, and its traps refused with the cure."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest
