@@ -6,6 +6,7 @@ Called by the scoring passes, which decide over which rows.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from assay.vlmevalkit.families_verdicts import Verdicts
 from assay.vlmevalkit.scoring_recorder import FAILED_ANSWER, Recorder, record
 from assay.vlmevalkit.scoring_tape import Tape
 
+_LONGEST_CELL = 32_767
+"""Characters; xlsx cuts what is longer."""
 _CLIENT = {"nproc": 4, "verbose": False, "retry": 6, "timeout": 600}
 """What upstream makes its judge client with; it asks nobody here."""
 
@@ -98,7 +101,7 @@ def run(
         dataset.data = dataset.data.iloc[list(kept)]
     answers = [task.answers[row] for row in kept]
     table = dataset.data.copy()
-    path = folder / f"{task.model}_{task.dataset}.xlsx"
+    path = prediction_path(task, dataset, folder)
     write_predictions(dataset, answers, path)
     recorder = Recorder(
         skipped=frozenset(row for row, a in enumerate(answers) if a.text is None),
@@ -153,6 +156,23 @@ def build(task: ScoringTask) -> Any:
             cure="prepare the dataset again and start a new run",
         )
     return dataset
+
+
+def prediction_path(task: ScoringTask, dataset: Any, folder: Path) -> Path:
+    """Where upstream's prediction file goes: a table of conversations too long for xlsx cells is a TSV.
+
+    Upstream would cut such cells and then fail on what is left; TSV is its own other format.
+    """
+    ending = "xlsx"
+    if dataset.TYPE == "MT":
+        answers = (str(_cell(dataset, answer)) for answer in task.answers)
+        cells = (
+            str(cell) for name in ("question", "answer") for cell in dataset.data[name]
+        )
+        if max(map(len, (*answers, *cells)), default=0) > _LONGEST_CELL:
+            ending = "tsv"
+    os.environ["PRED_FORMAT"] = ending
+    return folder / f"{task.model}_{task.dataset}.{ending}"
 
 
 def write_predictions(dataset: Any, answers: Sequence[Answer], path: Path) -> None:

@@ -26,6 +26,7 @@ from assay.vlmevalkit.scoring_evaluate import (
     Pass,
     ScoringTask,
     build,
+    prediction_path,
     run,
     said,
     write_predictions,
@@ -112,7 +113,7 @@ def collect(task: ScoringTask, workdir: Path) -> Scored:
     folder.mkdir(parents=True)
     dataset = build(task)
     table = dataset.data.copy()
-    path = folder / f"{task.model}_{task.dataset}.xlsx"
+    path = prediction_path(task, dataset, folder)
     write_predictions(dataset, task.answers, path)
     submission = scoring_submissions.write(task.dataset, path, task.judge)
     targets = _cells(table, ("answer",))

@@ -185,7 +185,7 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
         if active().single is not None:
             return active().single
         frame = original(_redirected(f), fmt)
-        if str(f).endswith(".xlsx"):
+        if str(f).endswith((".xlsx", ".tsv")):
             active().frames.append((str(f), frame))
         return frame
 
