@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class ForwardingApi:
         status: what a handshake is refused with; 0: it is not.
         protocols: the subprotocols it speaks.
         error: what the error channel says at once; empty: nothing.
+        cut_after: bytes of one answer after which the connection is cut, once; 0: it is not.
+        on_cut: called then.
     """
 
     target: int
@@ -51,6 +53,8 @@ class ForwardingApi:
     status: int = 0
     protocols: tuple[str, ...] = (PROTOCOL,)
     error: str = ""
+    cut_after: int = 0
+    on_cut: Callable[[], None] = lambda: None
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
 
     def access(self, *tokens: str) -> Access:
@@ -94,8 +98,14 @@ class ForwardingApi:
     async def _back(
         self, reader: asyncio.StreamReader, socket: web.WebSocketResponse
     ) -> None:
+        sent = 0
         while data := await reader.read(65536):
             await socket.send_bytes(b"\x00" + data)
+            sent += len(data)
+            if 0 < self.cut_after < sent:
+                self.cut_after = 0
+                self.on_cut()
+                await self.cut()
         await socket.close()
 
 

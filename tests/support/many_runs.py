@@ -65,6 +65,7 @@ class Fleet(Clients):
         self.store = store
         self.results = RunResultsClient(channel)
         self.channel = channel
+        self.address = ""
 
     async def start(
         self, folder: Folder, run_id: str, run: Run | None = None, **how: Any
@@ -156,7 +157,9 @@ async def fleet(
             registrations(runs), listen="127.0.0.1:0", authenticator=SharedToken(TOKEN)
         )
         async with open_channel(server.address, TOKEN) as channel:
-            yield Fleet(channel, shelf)
+            made = Fleet(channel, shelf)
+            made.address = server.address
+            yield made
         await runs.stop()
         await server.stop(0)
     lock.release()

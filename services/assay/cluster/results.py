@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from assay.cluster.session import Session
@@ -112,7 +113,9 @@ async def _fetch(
             cure="name another folder with -o",
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        # What is wrong with the folder has been said.
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _check(file: Path, path: str, sha256: str) -> None:
