@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from assay.domain.report import RunState
 from assay.domain.task import TaskState
 from assay.store import keys
 from assay.store.s3 import S3Store
@@ -103,6 +104,38 @@ async def test_a_killed_aggregator_comes_back_from_the_bucket_and_loses_nothing(
         async with made.run("one") as client:
             await finish(made, client, "one")
     assert stored_results(store, "one") == expected
+
+
+async def drawn(store, run_id):
+    """The run's page, once it is there."""
+    opened, key = S3Store(store), keys.result(run_id, "report.html")
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(opened.size, key) is None:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+    return await asyncio.to_thread(opened.get, key)
+
+
+async def test_a_run_that_ended_has_a_page_with_its_pictures_in_the_bucket(
+    desk, store, tmp_path
+):
+    run = run_of(desk.file)
+    async with services(tmp_path, store) as made, made.run("one") as client:
+        await begin(made, client, run)
+        await made.infer(run, "one")
+        await finish(made, client, "one")
+        page = (await drawn(store, "one")).decode()
+        (aggregator,) = made.running("aggregator")
+        aggregator.kill()
+        await aggregator.wait()
+        S3Store(store).delete(keys.result("one", "report.html"))
+        await made.start_aggregator()
+        async with made.run("one") as client_again:
+            assert (await client_again.get()).state is RunState.COMPLETE
+        assert (await drawn(store, "one")).decode() == page
+    prefix = keys.result("one", "report.pictures/")
+    pictures = list(S3Store(store).list(prefix))
+    assert len(pictures) == COUNT
+    assert "LittleDigits" in page
 
 
 async def test_two_runs_of_one_dataset_prepare_it_once(desk, store, tmp_path):

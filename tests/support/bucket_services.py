@@ -14,8 +14,7 @@ from pathlib import Path
 from assay.config import parse, resolve
 from assay.domain.run import Run
 from assay.domain.task import TaskId
-from assay.local.part import document_of
-from assay.process.contract import S3StoreConfig
+from assay.process.contract import S3StoreConfig, document_of
 from assay.rpc.channel import open_channel
 from assay.rpc.dataset_client import DatasetClient
 from assay.rpc.run_client import RunClient

@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from assay.aggregator.means import Means
+from assay.aggregator.pages import Pages
 from assay.aggregator.runs import Runs
 from assay.aggregator.servicer import registrations
 from assay.domain.errors import (
@@ -128,13 +129,16 @@ async def _serve(
     config: AggregatorConfig, store: ObjectStore, leadership: Leadership
 ) -> ExitCode:
     executor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+    spool = _empty_spool(config)
+    pages = Pages(config, spool)
     means = partial(
         Means,
         store=store,
         leadership=leadership,
         executor=executor,
         holder=str(this_process()),
-        spool=_empty_spool(config),
+        spool=spool,
+        ended=pages.draw,
         lease_seconds=config.lease_seconds,
     )
     runs = Runs(lambda run_id: means(run_id=run_id), only=config.run_id)
@@ -162,6 +166,7 @@ async def _serve(
         # Nothing of it was acknowledged: its senders have it and send it again.
         _log.warning("the store did not take what was on its way")
     await server.stop(config.stop_grace)
+    await pages.stop()
     renewing.cancel()
     if runs.lost.done():
         raise runs.lost.result()

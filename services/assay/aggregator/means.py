@@ -26,6 +26,7 @@ class Means:
         spool: an empty folder for files that are on their way into the store.
         lease_seconds: how long a worker may be silent.
         clock: seconds that never go back.
+        ended: told of a run that has ended, or is found to have, and has no page.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class Means:
     spool: Path
     lease_seconds: float
     clock: Callable[[], float] = time.monotonic
+    ended: Callable[[str], None] = lambda _: None
 
     async def block(self, call: Callable[..., _T], *args: object) -> _T:
         """Makes a call that blocks."""

@@ -293,7 +293,17 @@ class Runs:
         if book.is_open:
             async with self._loading:
                 await book.load()
+            await _see_page(book)
         return ServedRun(book, AggregatorService(book), WorkDesk(book), ScoreDesk(book))
+
+
+async def _see_page(book: RunBook) -> None:
+    """Has the page drawn of a run whose aggregator ended before it was."""
+    means, stands = book.means, book.standing
+    if stands.ended and not stands.dropped:
+        page = keys.result(means.run_id, "report.html")
+        if await means.block(means.store.size, page) is None:
+            means.ended(means.run_id)
 
 
 def _samples_of(book: RunBook) -> int:

@@ -187,6 +187,7 @@ class AggregatorService:
                 await book.means.block(_publish, book, report)
                 await self._end(report.state, report.finished, failure)
                 _log.info("run finished", state=report.state.value, failure=failure)
+                book.means.ended(report.run_id)
         book.changes.note()
         return book.snapshot()
 
@@ -309,5 +310,7 @@ def _report(book: RunBook, failure: str) -> RunReport:
 
 def _publish(book: RunBook, report: RunReport) -> None:
     store, run_id = book.means.store, report.run_id
+    # The page of the results before must not stand beside new ones.
+    store.delete(keys.result(run_id, "report.html"))
     store.put(keys.result(run_id, "metrics.json"), metrics_json(report))
     store.put(keys.result(run_id, "report.json"), report_json(report))

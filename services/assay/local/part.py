@@ -6,7 +6,6 @@ The driver starts and stops parts as `decide` says; a part only tells what becam
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -16,11 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from assay.domain.observed import Death, Ending, PartView, Presence
 from assay.local.journal import last_words
-from assay.process.contract import ExitCode, ProcessConfig
+from assay.process.contract import ExitCode, ProcessConfig, document_of
 
 _ENDINGS: dict[int, Ending] = {
     ExitCode.OK: Ending.DONE,
@@ -208,17 +205,6 @@ def _unsaid(journal: Path) -> str:
     if free >= _ROOM_FOR_WORDS:
         return ""
     return f", its reason unwritten: no room is left on the file system of {journal} (make room)"
-
-
-def document_of(config: ProcessConfig) -> bytes:
-    """A process's config as the JSON document it reads, secrets revealed."""
-
-    def plain(value: object) -> object:
-        if isinstance(value, SecretStr):
-            return value.get_secret_value()
-        return str(value)
-
-    return json.dumps(config.model_dump(), default=plain).encode()
 
 
 def _hand_over(descriptor: int, document: bytes) -> None:

@@ -74,6 +74,15 @@ class AggregatorConfig(ServerConfig):
     """Seconds that calls in flight get at SIGTERM."""
 
 
+class PageConfig(ProcessConfig):
+    """Draws the page of one run that ended, out of a store and into it."""
+
+    store: StoreConfig
+    run_id: str
+    spool: Path
+    """A folder for files on their way."""
+
+
 class S3Config(BaseModel):
     """An S3 endpoint that datasets may be fetched from."""
 

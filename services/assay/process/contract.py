@@ -176,6 +176,17 @@ class S3StoreConfig(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=ProcessConfig)
 
 
+def document_of(config: BaseModel) -> bytes:
+    """A process's config as the JSON document it reads, secrets revealed."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        return str(value)
+
+    return json.dumps(config.model_dump(), default=plain).encode()
+
+
 def load_config(cls: type[ConfigT], argv: list[str] | None = None) -> ConfigT:
     """Reads the process's config as the command line says, and ties its life to its parent's if asked.
 

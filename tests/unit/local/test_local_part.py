@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from assay.domain.observed import Ending, Presence
-from assay.local.part import Part, _unsaid, document_of
-from assay.process.contract import ProcessConfig
+from assay.local.part import Part, _unsaid
+from assay.process.contract import ProcessConfig, document_of
 
 PROLOGUE = """
 import os, sys, json, signal, time
