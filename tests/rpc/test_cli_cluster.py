@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -274,3 +277,43 @@ def test_doctor_tells_a_caller_without_rights_what_each_command_lacks(site):
     (calls,) = [x for x in lines if x.startswith("FAIL rights of report")]
     assert "create serviceaccounts/token demo-assay-cli" in calls
     assert any(line.startswith("?    definition") for line in lines)
+
+
+def test_an_execution_that_a_run_does_not_have_is_said_with_those_it_has(
+    site, tmp_path
+):
+    site.submit(written(tmp_path))
+    site.told("first-try", "Complete", runId="a-1", executions=[{"runId": "a-1"}])
+    done = site.assay("report", "first-try", "--execution", "a-2")
+    assert (done.exit_code, "name one of a-1" in done.stderr) == (2, True)
+
+
+def test_who_waits_for_a_suspended_run_is_told(site, tmp_path):
+    site.submit(written(tmp_path, suspend=True))
+    site.told("first-try", "Suspended")
+    done = site.assay("wait", "first-try", "--timeout", 1)
+    assert "first-try is suspended" in done.stderr
+
+
+def test_what_is_only_for_runs_of_this_machine_is_refused_for_others(site, tmp_path):
+    for words in (("eval.yaml",), ("--json",), ("--unsealed",)):
+        done = site.assay("retry", "first-try", *words)
+        assert (done.exit_code, "is for runs of this machine" in done.stderr) == (
+            2,
+            True,
+        )
+    done = site.assay("report", tmp_path, "-o", tmp_path / "out")
+    assert (done.exit_code, "is here already" in done.stderr) == (2, True)
+
+
+def test_waiting_ends_at_once_on_a_stop(site, tmp_path):
+    site.submit(written(tmp_path))
+    config = site.server.kubeconfig()
+    words = ["--kubeconfig", str(config), "--namespace", site.namespace]
+    command = [sys.executable, "-m", "assay.cli.main", "watch", "first-try", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "first-try: Pending" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(30) == 130

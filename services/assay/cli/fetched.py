@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,17 +19,31 @@ if TYPE_CHECKING:
     from assay.cluster.place import Place
 
 
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """What of a run in the cluster is fetched, and where to.
+
+    Attributes:
+        whole: its tables, too.
+        keep: a folder for all of it, which stays; None: it goes again.
+        execution: which; None: the current one.
+    """
+
+    whole: bool
+    keep: Path | None = None
+    execution: str | None = None
+
+
 @contextmanager
 def result_folder(
-    run: str, place: Callable[[], Place], keep: Path | None, *, whole: bool
+    run: str, place: Callable[[], Place], how: Fetching
 ) -> Iterator[Path]:
     """The folder that holds the report of a run, and with `whole` its tables as well.
 
     Args:
         run: a folder, or a run's name in the cluster.
         place: where to look for that; asked only then.
-        keep: what is fetched goes there, whole, and stays; None: it goes again.
-        whole: the tables are needed, too.
+        how: what is fetched of it.
 
     Raises:
         NotFoundError: there is no such run, or nothing of it to fetch yet.
@@ -37,31 +52,32 @@ def result_folder(
     if not in_cluster(run):
         yield Path(run)
         return
-    if keep is not None:
-        _fetch(place(), run, keep, whole=True)
-        typer.echo(f"wrote {keep}", err=True)
-        yield keep
+    if how.keep is not None:
+        _fetch(place(), run, how.keep, replace(how, whole=True))
+        typer.echo(f"wrote {how.keep}", err=True)
+        yield how.keep
         return
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-        _fetch(place(), run, Path(folder), whole=whole)
+        _fetch(place(), run, Path(folder), how)
         yield Path(folder)
 
 
-def _fetch(here: Place, name: str, folder: Path, *, whole: bool) -> None:
-    from assay.cluster.commands import begun  # noqa: PLC0415 - once it is needed
+def _fetch(here: Place, name: str, folder: Path, how: Fetching) -> None:
+    from assay.cluster.commands import begun, execution_of  # noqa: PLC0415 - once it is needed
     from assay.cluster.results import REPORT, fetch_results  # noqa: PLC0415
     from assay.cluster.session import session_with  # noqa: PLC0415
 
     item, release = begun(here, name)
+    run_id = execution_of(item, how.execution)
 
     async def fetch() -> None:
         async with session_with(here, release) as session:
             await fetch_results(
                 session,
-                item.status.run_id,
+                run_id,
                 folder,
-                only=() if whole else (REPORT,),
-                on_file=_say if whole else _say_nothing,
+                only=() if how.whole else (REPORT,),
+                on_file=_say if how.whole else _say_nothing,
             )
 
     asyncio.run(fetch())

@@ -18,7 +18,7 @@ from assay.cli.cluster import (
     place_of_run,
 )
 from assay.cli.errors import told
-from assay.cli.fetched import result_folder
+from assay.cli.fetched import Fetching, result_folder
 from assay.domain.errors import ConfigError, CorruptError, NotFoundError
 from assay.report.build import REPORT_SCHEMA
 
@@ -117,6 +117,16 @@ OutputOption = Annotated[
     ),
 ]
 
+ExecutionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--execution",
+        metavar="ID",
+        help="Of a run in the cluster: an earlier execution, as `assay status` lists them.",
+        show_default=False,
+    ),
+]
+
 
 def report(
     run: Annotated[
@@ -130,6 +140,7 @@ def report(
     file: FileArgument = None,
     *,
     output: OutputOption = None,
+    execution: ExecutionOption = None,
     as_json: JsonOption = False,
     html: HtmlOption = False,
     pictures: PicturesOption = Pictures.SOME,
@@ -145,16 +156,17 @@ def report(
     """Print the result table of a run again, make a page of it, export it, or hold it against thresholds."""
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
-    if output is not None and not in_cluster(run):
-        raise typer.BadParameter(f"{run} is here already", param_hint="-o")
+    for given, hint in ((output, "-o"), (execution, "--execution")):
+        if given is not None and not in_cluster(run):
+            raise typer.BadParameter(f"{run} is here already", param_hint=hint)
     there = partial(place_of_run, run, kubeconfig, context, namespace)
-    whole = html or samples_csv is not None or mlflow
+    how = Fetching(html or samples_csv is not None or mlflow, output, execution)
     if html and file is None and output is None and in_cluster(run):
         # What is fetched for a page alone goes again; the page stays where the user is.
         file = Path(f"{run}.html")
     with told():
         _refuse_missing_folders(file, junit, csv, samples_csv)
-        with result_folder(run, there, output, whole=whole) as run_dir:
+        with result_folder(run, there, how) as run_dir:
             from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
 
             document = read_report(run_dir)

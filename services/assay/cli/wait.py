@@ -94,6 +94,9 @@ def _until_ended(
     for item in follow_run(here, name, timeout):
         if shown is not None:
             _tell(item, shown, said)
+        elif item.state == "Suspended" and not said:
+            said.add(item.state)
+            typer.echo(f"{name} is suspended: somebody has to let it go on", err=True)
         if item.ended is not None:
             return item
     raise AssertionError  # It ends by returning or raising.

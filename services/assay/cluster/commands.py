@@ -32,6 +32,27 @@ def begun(place: Place, name: str) -> tuple[EvalRun, Release]:
     return item, release_of(place, item.release or None)
 
 
+def execution_of(item: EvalRun, asked: str | None) -> str:
+    """The id of an execution of a run.
+
+    Args:
+        item: that has one.
+        asked: which; None: the current one.
+
+    Raises:
+        NotFoundError: it has no such execution.
+    """
+    if asked is None:
+        return item.status.run_id
+    known = [each.run_id for each in item.status.executions or ()]
+    if asked not in known:
+        raise NotFoundError(
+            f"the run {item.name} has no execution {asked}",
+            cure=f"name one of {', '.join(known)}",
+        )
+    return asked
+
+
 async def cancel(place: Place, name: str) -> RunSnapshot:
     """Ends the current execution of a run for good.
 
