@@ -128,7 +128,20 @@ def _container_hindrance(pod: Pod, container: ContainerStatus) -> str:
             f"pod {pod.metadata.name} cannot start container {container.name}: {message} "
             f"(see `kubectl describe pod {pod.metadata.name}`)"
         )
+    if container.restart_count and not container.started:
+        return _restarted(pod, container)
     return ""
+
+
+def _restarted(pod: Pod, container: ContainerStatus) -> str:
+    """An engine that ends before it serves: its worker waits for it, and nothing else would say why."""
+    ended = container.state.terminated or container.last_state.terminated
+    said = last_words(ended.message or "") if ended else ""
+    name = pod.metadata.name
+    return (
+        f"pod {name}: {container.name} ended before it was ready, and is started anew"
+        f"{': ' if said else ''}{said} (see `kubectl logs {name} -c {container.name} --previous`)"
+    )
 
 
 def _unmounted(pod: Pod, now: datetime) -> str:

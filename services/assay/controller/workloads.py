@@ -91,6 +91,9 @@ class ContainerStatus(_Slim, frozen=True, kw_only=True):
     name: str
     image: str = ""
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    restart_count: int = 0
+    started: bool | None = None
 
 
 class PodStatus(_Slim, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ from assay.controller.evalrun import read
 from assay.domain.errors import ConfigError
 from assay.domain.identity import model_identity
 from support.served import EVERY, VLLM, served_run, served_workers
+from support.watched import job, seen
+from support.watched import pod as watched
 
 LOOPBACK = "http://localhost:8000/v1/chat/completions"
 
@@ -111,3 +113,20 @@ def test_what_of_an_engine_can_change_an_answer_names_other_results(other) -> No
 )
 def test_what_of_an_engine_cannot_change_an_answer_names_none(other) -> None:
     assert model_identity(model(VLLM | other)) == model_identity(model())
+
+
+def test_an_engine_that_ends_before_it_serves_says_why() -> None:
+    said = "Traceback\nValueError: At most 1 image(s) may be provided\n"
+    status = {
+        "name": "engine",
+        "restartCount": 2,
+        "started": False,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 1, "message": said}},
+    }
+    starting = watched(phase="Pending", initContainerStatuses=[status])
+    (told,) = seen([job()], [starting]).hindrances
+    assert "engine ended before it was ready, and is started anew" in told
+    assert "ValueError: At most 1 image(s)" in told
+    serving = watched(initContainerStatuses=[status | {"started": True}])
+    assert seen([job()], [serving]).hindrances == ()
