@@ -3,12 +3,24 @@
 import os
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from support.cluster_digits import Here, Model
 from support.cluster_installed import Release
 from support.pods import Namespace
+
+_SECONDS = 300
+"""Longer than elsewhere: the first test of a module waits for a release and for whole runs."""
+
+
+def pytest_collection_modifyitems(items):
+    """Gives tests of a cluster their time."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(_SECONDS))
+
 
 _FIGURES = pytest.StashKey[list[str]]()
 

@@ -1,11 +1,9 @@
 """An evaluation from `helm install` to its removal: two models, two datasets, and what one sees of it."""
 
-import json
-
 import pytest
 
 from support.cluster_digits import evaluation
-from support.cluster_installed import now, writes
+from support.cluster_installed import disk, now, writes
 from support.pods import kubectl
 
 TABLES = ("Digits60", "Backwards60")
@@ -14,9 +12,10 @@ ASKED = 240
 
 
 @pytest.fixture(scope="module")
-def values(digits):
-    """The user's file, as values."""
-    return evaluation(digits.base, *TABLES, **MODELS)
+def values(release, digits):
+    """The user's file, as values, and a store on a disk that stays."""
+    with disk(release.namespace.name) as store:
+        yield evaluation(digits.base, *TABLES, **MODELS) | store
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +114,19 @@ def test_a_deleted_evalrun_stops_its_pods_and_its_results_stay(evaluated, digits
     assert release.results(run_id) == here.results(*TABLES, **MODELS)
 
 
-def test_a_release_that_goes_leaves_its_volume(evaluated):
+def test_a_release_that_goes_leaves_its_volume_and_finds_its_results_again(
+    evaluated, values, digits, here
+):
     release, *_ = evaluated
-    claim = release.namespace.kubectl
-    crd = kubectl("get", "crd/evalruns.assay.dev", "-o", "name")
     release.helm("uninstall", "--wait")
-    kept = json.loads(claim("get", "deploy,sts,job,secret,role", "-o", "json"))
-    assert kept["items"] == []
-    assert kubectl("get", "crd/evalruns.assay.dev", "-o", "name") == crd
+    kinds = "deploy,sts,job,secret,role,rolebinding,networkpolicy,evalrun"
+    assert release.get(kinds)["items"] == []
+    (claim,) = release.get("pvc")["items"]
+    assert claim["status"]["phase"] == "Bound"
+    assert kubectl("get", "crd/evalruns.assay.dev", "-o", "name")
+    digits.reset()
+    release.install(**values)
+    release.wait()
+    assert release.condition("Complete")["reason"] == "AlreadyComplete"
+    assert digits.asked().counts == {}
+    assert release.results(release.run_id()) == here.results(*TABLES, **MODELS)

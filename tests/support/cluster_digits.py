@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from support.digits_example import FOLDER
@@ -181,8 +182,7 @@ class Here:
         return self._done[key]
 
     def _run(self, document: dict[str, Any]) -> dict[str, bytes]:
-        place = self.folder / f"run{len(self._done)}"
-        place.mkdir()
+        place = Path(mkdtemp(dir=self.folder))
         (place / "eval.json").write_text(json.dumps(document))
         environ = {**os.environ, "ASSAY_CACHE": str(self.folder / "cache")}
         out = place / "out"
@@ -195,7 +195,7 @@ class Here:
             timeout=240,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         found = {str(p.relative_to(out)): p for p in out.rglob("*") if p.is_file()}
         return {name: found[name].read_bytes() for name in found if comparable(name)}
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import yaml
 from minio import Minio
 
 from assay.store.segments import decode_segment
@@ -21,7 +22,7 @@ from cluster.onenode.place import here
 from cluster.onenode.up import MINIO_IMAGE
 from support.charts import CHART
 from support.cluster_digits import comparable
-from support.pods import Namespace
+from support.pods import Namespace, kubectl
 
 PLATFORM: dict[str, Any] = {
     "images": {"registry": "localhost", "pullPolicy": "Never"},
@@ -41,7 +42,7 @@ class Release:
 
     def helm(self, verb: str, *words: str, values: dict[str, Any] | None = None) -> str:
         """`helm VERB NAME …` with these values over the platform's."""
-        command = ["helm", verb, self.name, *words, "-n", self.namespace.name]
+        command = ["helm", *verb.split(), self.name, *words, "-n", self.namespace.name]
         if values is not None:
             command += ["-f", "-"]
         done = subprocess.run(
@@ -54,6 +55,11 @@ class Release:
         )
         assert done.returncode == 0, f"{done.stderr}\n{self.told()}"
         return done.stdout
+
+    def objects(self) -> set[str]:
+        """Kinds and names of what Helm keeps for it."""
+        told = yaml.safe_load_all(self.helm("get manifest"))
+        return {f"{o['kind']}/{o['metadata']['name']}" for o in told if o}
 
     def install(self, **values: Any) -> None:
         """`helm install --wait`."""
@@ -92,7 +98,11 @@ class Release:
         words = (f"evalrun/{run}", f"--for=condition={condition}")
         self.until(f"{run} is looked at", lambda: self.seen(run))
         try:
-            self.namespace.kubectl("wait", *words, f"--timeout={seconds}s")
+            kubectl(
+                *("-n", self.namespace.name, "wait", *words),
+                f"--timeout={seconds}s",
+                seconds=seconds + 10,
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told()}") from None
 
@@ -200,6 +210,33 @@ class Release:
                 said = str(error)
             parts.append(f"--- {pod}\n{said[-3000:]}")
         return "\n".join(parts)
+
+
+@contextmanager
+def disk(name: str) -> Iterator[dict[str, Any]]:
+    """Values for a demo store on a volume of the node's that outlives its claim's pod."""
+    folder = here().root / f"disk-{name}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    host = {"key": "kubernetes.io/hostname", "operator": "Exists"}
+    spec = {
+        "capacity": {"storage": "20Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": name,
+        "local": {"path": str(folder)},
+        "nodeAffinity": {
+            "required": {"nodeSelectorTerms": [{"matchExpressions": [host]}]}
+        },
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume"}
+    whole = {**volume, "metadata": {"name": name}, "spec": spec}
+    kubectl("apply", "-f", "-", given=json.dumps(whole))
+    try:
+        demo = PLATFORM["store"]["demo"] | {"storageClass": name}
+        yield {"store": {"demo": demo}}
+    finally:
+        kubectl("delete", "pv", name, "--wait=false")
 
 
 @contextmanager
