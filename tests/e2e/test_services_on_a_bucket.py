@@ -86,6 +86,14 @@ async def test_a_run_over_a_bucket_leaves_the_bytes_of_a_local_one(
     assert stored_results(store, "one") == expected
 
 
+async def another_aggregator(made):
+    """Kills the aggregator and starts its successor."""
+    (aggregator,) = made.running("aggregator")
+    aggregator.kill()
+    await aggregator.wait()
+    await made.start_aggregator()
+
+
 async def test_a_killed_aggregator_comes_back_from_the_bucket_and_loses_nothing(
     desk, store, tmp_path
 ):
@@ -97,10 +105,7 @@ async def test_a_killed_aggregator_comes_back_from_the_bucket_and_loses_nothing(
             worker = await made.infer(run, "one")
             await state_is(client, TaskState.INFERRED)
             worker.kill()
-        (aggregator,) = made.running("aggregator")
-        aggregator.kill()
-        await aggregator.wait()
-        await made.start_aggregator()
+        await another_aggregator(made)
         async with made.run("one") as client:
             await finish(made, client, "one")
     assert stored_results(store, "one") == expected
@@ -124,17 +129,13 @@ async def test_a_run_that_ended_has_a_page_with_its_pictures_in_the_bucket(
         await made.infer(run, "one")
         await finish(made, client, "one")
         page = (await drawn(store, "one")).decode()
-        (aggregator,) = made.running("aggregator")
-        aggregator.kill()
-        await aggregator.wait()
         S3Store(store).delete(keys.result("one", "report.html"))
-        await made.start_aggregator()
+        await another_aggregator(made)
         async with made.run("one") as client_again:
             assert (await client_again.get()).state is RunState.COMPLETE
         assert (await drawn(store, "one")).decode() == page
     prefix = keys.result("one", "report.pictures/")
-    pictures = list(S3Store(store).list(prefix))
-    assert len(pictures) == COUNT
+    assert len(list(S3Store(store).list(prefix))) == COUNT
     assert "LittleDigits" in page
 
 
@@ -159,16 +160,8 @@ async def test_an_execution_goes_on_from_a_closed_ones_answers_and_asks_none_aga
     stub.delay = 0.1
     run = run_of(desk.file)
     async with services(tmp_path, store) as made:
-        async with made.run("one") as client:
-            await begin(made, client, run)
-            worker = await made.infer(run, "one")
-            await answered(client, COUNT // 3)
-            await client.close()
-            assert await worker.wait() == 0
-        (aggregator,) = made.running("aggregator")
-        aggregator.kill()
-        await aggregator.wait()
-        await made.start_aggregator()
+        await leave_off(made, run)
+        await another_aggregator(made)
         following = replace(run, coverage_threshold=0.5)
         async with made.run("two") as client:
             await client.open(following, adopts=["one"])
@@ -177,6 +170,16 @@ async def test_an_execution_goes_on_from_a_closed_ones_answers_and_asks_none_aga
             await finish(made, client, "two")
     assert stored_results(store, "two") == expected
     assert stub.asked == dict.fromkeys(range(COUNT), 1)
+
+
+async def leave_off(made, run):
+    """A run that is closed when a third of its samples has been answered."""
+    async with made.run("one") as client:
+        await begin(made, client, run)
+        worker = await made.infer(run, "one")
+        await answered(client, COUNT // 3)
+        await client.close()
+        assert await worker.wait() == 0
 
 
 async def answered(client, count):
