@@ -18,6 +18,9 @@ VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # make images IMAGES="worker judge" builds those.
 IMAGES ?=
 BASE   ?= python:3.11-slim-bookworm
+# make images REGISTRY=registry.example/team builds for that registry and pushes; test-cluster takes them from there.
+REGISTRY ?=
+PUSHED  = $(if $(REGISTRY),--registry $(REGISTRY)/assay --push)
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
@@ -49,14 +52,14 @@ tools: init ## build the servers that tests run against, once, into a cache outs
 	@$(BINARIES) $(TOOLS)
 
 images: init ## build every container image; BASE=local where no registry can be reached
-	@nice -n 5 $(BIN)/python -m images.build --base $(BASE) $(IMAGES)
+	@nice -n 5 $(BIN)/python -m images.build --base $(BASE) $(PUSHED) $(IMAGES)
 
 cluster-up: init ## start a real Kubernetes on this machine, in a network of its own (root, Linux)
 	@$(CLUSTER) up
 
-test-cluster: images cluster-up ## run the tests that need one; with KUBECONFIG, on that cluster
+test-cluster: images cluster-up ## run the tests that need one; with KUBECONFIG and REGISTRY, on that cluster
 	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),worker control scorer digits))
-	@PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode enter $(BIN)/pytest tests/cluster $(TESTS)
+	@ASSAY_TEST_REGISTRY=$(REGISTRY) PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode enter $(BIN)/pytest tests/cluster $(TESTS)
 
 cluster-down: $(VENV)/.ready ## take it away
 	@$(CLUSTER) down

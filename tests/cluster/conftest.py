@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.cluster_digits import Here, Model
-from support.cluster_installed import Release
+from support.cluster_installed import Release, at_hand
 from support.pods import Namespace
 
 _SECONDS = 300
@@ -42,6 +42,15 @@ def _cluster():
     """Never somebody's cluster by accident: only what the make target entered."""
     if os.environ.get("ASSAY_TEST_CLUSTER") != "1":
         pytest.skip("needs a cluster: `make test-cluster` starts one (root, Linux, Go)")
+
+
+@pytest.fixture(scope="session")
+def node():
+    """For what only a node of one's own tells or allows."""
+    if not at_hand():
+        pytest.skip(
+            "needs the node of `make cluster-up`: its record of writes, its containers"
+        )
 
 
 @contextmanager

@@ -16,15 +16,12 @@ from assay.cluster.place import place_of
 from assay.cluster.releases import release_of
 from assay.cluster.session import session_with
 from assay.domain.errors import NotFoundError, PermissionDeniedError, TransientError
-from cluster.onenode.up import MINIO_IMAGE
 from support import cluster_model
 from support.charts import CHART, helm
+from support.cluster_images import platform
 from support.pods import Namespace, kubectl
 
-VALUES = {
-    "images": {"registry": "localhost", "pullPolicy": "Never"},
-    "store": {"demo": {"enabled": True, "storageClass": "-", "image": MINIO_IMAGE}},
-}
+VALUES = platform()
 
 
 @pytest.fixture(scope="module")

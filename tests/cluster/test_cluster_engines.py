@@ -5,11 +5,12 @@ import time
 
 import pytest
 
+from support.cluster_images import image
 from support.served import served_workers
 
 ENGINE = {
     "engine": "custom",
-    "image": "localhost/assay/digits:0.1.0",
+    "image": image("digits"),
     "gpus": 1,
     "startupSeconds": 60,
     "sharedMemory": "64Mi",
@@ -32,7 +33,7 @@ def job_of(code, **serving):
     del job["metadata"]["namespace"], job["metadata"]["ownerReferences"]
     pod = job["spec"]["template"]["spec"]
     (worker,) = pod["containers"]
-    worker |= {"image": "localhost/assay/worker:0.1.0", "command": ["python", "-c"]}
+    worker |= {"image": image("worker"), "command": ["python", "-c"]}
     worker["args"] = [code]
     pod["serviceAccountName"] = "default"
     return job

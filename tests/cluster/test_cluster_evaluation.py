@@ -49,7 +49,7 @@ def test_everything_is_asked_once_and_the_first_question_comes_soon(
     assert 0 < first < 60
 
 
-def test_nothing_is_written_to_the_api_server_for_a_sample(evaluated, figure):
+def test_nothing_is_written_to_the_api_server_for_a_sample(node, evaluated, figure):
     release, begun, *_ = evaluated
     told = writes(release.namespace.name, begun)
     ours = {w: n for w, n in told.items() if w.startswith("demo-")}

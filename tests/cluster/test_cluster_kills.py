@@ -17,7 +17,7 @@ VICTIMS = {  # what is killed, and after so many questions
 
 
 @pytest.fixture(scope="module")
-def survived(platform, digits, figure):
+def survived(node, platform, digits, figure):
     """The run's name, the answers that were durable before each kill, and what had been asked by then."""
     digits.reset(pace=0.1)
     seats = {"digits-svm": {"replicas": 2}}

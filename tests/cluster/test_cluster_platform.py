@@ -4,13 +4,10 @@ import json
 
 import pytest
 
-from cluster.onenode.up import MINIO_IMAGE
 from support.charts import CHART, helm
+from support.cluster_images import platform
 
-VALUES = {
-    "images": {"registry": "localhost", "pullPolicy": "Never"},
-    "store": {"demo": {"enabled": True, "storageClass": "-", "image": MINIO_IMAGE}},
-}
+VALUES = platform()
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from support.cluster_images import image
 from support.digits_example import FOLDER
 from support.local_runs import ASSAY
 from support.pods import Namespace
 
-IMAGE = "localhost/assay/digits:0.1.0"
+IMAGE = image("digits")
 PROGRAM = Path(__file__).with_name("cluster_counted.py")
 SEED_MODEL = "Qwen2.5-VL-3B-Instruct"
 """What the seed's file calls its model."""

@@ -7,7 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-IMAGE = "localhost/assay/worker:0.1.0"
+from support.cluster_images import image
+
+IMAGE = image("worker")
 _SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
