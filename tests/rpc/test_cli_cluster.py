@@ -15,6 +15,7 @@ import pytest
 
 from assay.cluster.releases import Data, release_of
 from assay.cluster.tokens import ReleaseToken
+from assay.domain.errors import UnauthenticatedError
 from assay.kube.objects import KubeObject
 from assay.kube.resources import EVAL_RUNS, SECRETS, Resource
 from assay.rpc.callers import Caller, Role
@@ -125,29 +126,37 @@ def test_the_run_of_a_release_itself_is_not_changed_by_a_submission(site, tmp_pa
     assert "was made by Helm" in done.stderr
 
 
+TASK = {
+    "model": "one",
+    "dataset": "D",
+    "state": "COMPLETE",
+    "total": 4,
+    "answered": 4,
+    "scored": 3,
+    "unscored": 1,
+    "score": 0.75,
+}
+
+
+def condition(kind, status, reason, message):
+    """One as the API server takes it."""
+    moment = {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    told = {"type": kind, "status": status, "reason": reason, "message": message}
+    return moment | told
+
+
 def test_list_and_status_say_what_the_controller_wrote(site, tmp_path):
     site.submit(written(tmp_path))
-    task = {"model": "one", "dataset": "D", "state": "COMPLETE", "total": 4}
-    counts = {"answered": 4, "scored": 3, "unscored": 1, "score": 0.75}
-    condition = {"type": "Failed", "status": "False", "reason": "NotFailed"}
-    moment = {"lastTransitionTime": "2026-01-01T00:00:00Z", "message": "[all] is well"}
-    site.told(
-        "first-try",
-        "Inferring",
-        progress="4/8",
-        tasks=[task | counts],
-        conditions=[condition | moment],
-    )
+    fine = condition("Failed", "False", "NotFailed", "[all] is well")
+    told = {"progress": "4/8", "tasks": [TASK], "conditions": [fine]}
+    site.told("first-try", "Inferring", **told)
     (row,) = json.loads(site.assay("list", "--json").stdout)
     expected = {"state": "Inferring", "progress": "4/8", "release": "demo"}
     assert row.items() >= expected.items()
     shown = site.assay("status", "first-try").stdout
     assert "Failed        no  NotFailed: [all] is well" in shown
-    assert (
-        "one/D: complete, 4/4 answered, score 0.75, coverage 75.0%, unscored 1"
-        in (" ".join(shown.split()))
-        or "75.0%" in shown
-    )
+    assert "one/D" in shown
+    assert "75.0%" in shown
 
 
 @pytest.mark.parametrize(
@@ -203,27 +212,27 @@ def test_what_is_neither_a_folder_nor_a_run_is_said(site, command):
     assert (done.exit_code, "no run nothing" in done.stderr) == (2, True)
 
 
-async def test_the_token_of_a_command_proves_the_command_line_of_this_release(
-    site, server
-):
-    token = ReleaseToken(site.place, release_of(site.place, None))
-    assert token.ask() == 400
+async def caller(site, token, release):
+    """Whom the services of a release take the holder of a token for."""
+    server = site.server
     keys = ClusterKeys(
         f"{server.address}/openid/v1/jwks", lambda: ADMIN, server.folder / "ca.crt"
     )
-    account = f"system:serviceaccount:{site.namespace}:demo-assay-cli"
+    believes = ServiceAccountTokens(
+        keys,
+        issuer="https://kubernetes.default.svc",
+        platform=f"{site.namespace}/{release}",
+        accounts={Role.CLI: f"system:serviceaccount:{site.namespace}:demo-assay-cli"},
+    )
+    return await believes.caller(token)
 
-    async def caller(release: str) -> Caller:
-        return await ServiceAccountTokens(
-            keys,
-            issuer="https://kubernetes.default.svc",
-            platform=f"{site.namespace}/{release}",
-            accounts={Role.CLI: account},
-        ).caller(token())
 
-    assert await caller("demo") == Caller(Role.CLI)
-    with pytest.raises(Exception, match="none of this release"):
-        await caller("other")
+async def test_the_token_of_a_command_proves_the_command_line_of_this_release(site):
+    token = ReleaseToken(site.place, release_of(site.place, None))
+    assert token.ask() == 400
+    assert await caller(site, token(), "demo") == Caller(Role.CLI)
+    with pytest.raises(UnauthenticatedError, match="none of this release"):
+        await caller(site, token(), "other")
 
 
 def test_who_may_not_is_told_the_right_that_is_missing(site):
@@ -245,9 +254,8 @@ def test_doctor_names_services_that_do_not_run_and_goes_on(site):
 
 def test_doctor_finds_runs_that_nobody_looks_after_and_refused_ones(site, tmp_path):
     site.submit(written(tmp_path))
-    why = {"type": "Accepted", "status": "False", "reason": "InvalidSpec"}
-    moment = {"lastTransitionTime": "2026-01-01T00:00:00Z", "message": "data: is bad"}
-    site.told("first-try", "Refused", conditions=[why | moment])
+    why = condition("Accepted", "False", "InvalidSpec", "data: is bad")
+    site.told("first-try", "Refused", conditions=[why])
     spec = {"file": {"eval_config": {}}}
     body = {"metadata": {"name": "lost"}, "spec": spec}
     site.api.create(EVAL_RUNS, body, site.namespace, of=KubeObject)

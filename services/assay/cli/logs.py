@@ -15,6 +15,17 @@ from assay.cli.cluster import (
 )
 from assay.cli.errors import on_one_line, told
 
+ContainerOption = Annotated[
+    str,
+    typer.Option(
+        "--container",
+        "-c",
+        metavar="NAME",
+        help="Only of containers of this name.",
+        show_default=False,
+    ),
+]
+
 
 def logs(
     name: RunArgument,
@@ -38,16 +49,7 @@ def logs(
             show_default=False,
         ),
     ] = "",
-    container: Annotated[
-        str,
-        typer.Option(
-            "--container",
-            "-c",
-            metavar="NAME",
-            help="Only of containers of this name.",
-            show_default=False,
-        ),
-    ] = "",
+    container: ContainerOption = "",
     context: ContextOption = None,
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
