@@ -1,6 +1,5 @@
 """A cluster that is up, and a namespace of one's own in it that goes with the test."""
 
-import os
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.cluster_digits import Here, Model
+from support.cluster_entered import refused
 from support.cluster_installed import Release, at_hand
 from support.pods import Namespace
 
@@ -40,8 +40,8 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session", autouse=True)
 def _cluster():
     """Never somebody's cluster by accident: only what the make target entered."""
-    if os.environ.get("ASSAY_TEST_CLUSTER") != "1":
-        pytest.skip("needs a cluster: `make test-cluster` starts one (root, Linux, Go)")
+    if why := refused():
+        pytest.skip(why)
 
 
 @pytest.fixture(scope="session")
