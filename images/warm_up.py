@@ -6,6 +6,7 @@ import importlib
 
 SERVICES = (
     "assay.aggregator.main",
+    "assay.aggregator.page",
     "assay.checkup.main",
     "assay.controller.main",
     "assay.dataset.child",
