@@ -18,6 +18,9 @@ VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # make images IMAGES="worker judge" builds those.
 IMAGES ?=
 BASE   ?= python:3.11-slim-bookworm
+# make test-cluster KUBECONFIG=... REGISTRY=registry.example/team pushes images there, for the cluster to pull.
+REGISTRY ?=
+CLUSTER_IMAGES = worker control scorer digits
 # make images REGISTRY=registry.example/team builds for that registry and pushes; test-cluster takes them from there.
 REGISTRY ?=
 PUSHED  = $(if $(REGISTRY),--registry $(REGISTRY)/assay --push)
@@ -57,9 +60,18 @@ images: init ## build every container image; BASE=local where no registry can be
 cluster-up: init ## start a real Kubernetes on this machine, in a network of its own (root, Linux)
 	@$(CLUSTER) up
 
-test-cluster: images cluster-up ## run the tests that need one; with KUBECONFIG and REGISTRY, on that cluster
-	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),worker control scorer digits))
-	@ASSAY_TEST_REGISTRY=$(REGISTRY) PYTHONPATH=tests:. $(BIN)/python -m cluster.onenode enter $(BIN)/pytest tests/cluster $(TESTS)
+test-cluster: init ## run the tests that need one; KUBECONFIG and REGISTRY: on that cluster, images pushed there
+ifdef KUBECONFIG
+	@test -n "$(REGISTRY)" || { echo "error: the cluster of KUBECONFIG pulls images: REGISTRY=host/path" >&2; exit 2; }
+	@nice -n 5 $(BIN)/python -m images.build --base $(BASE) --registry $(REGISTRY)/assay --push $(CLUSTER_IMAGES)
+	@PYTHONPATH=tests:. $(BIN)/python -m support.cluster_registry $(REGISTRY)
+	@ASSAY_TEST_REGISTRY=$(REGISTRY) $(CLUSTER) enter $(BIN)/pytest tests/cluster $(TESTS)
+else
+	@nice -n 5 $(BIN)/python -m images.build --base $(BASE) $(CLUSTER_IMAGES)
+	@$(CLUSTER) up
+	@$(CLUSTER) load $(addprefix localhost/assay/,$(addsuffix :$(VERSION),$(CLUSTER_IMAGES)))
+	@$(CLUSTER) enter $(BIN)/pytest tests/cluster $(TESTS)
+endif
 
 cluster-down: $(VENV)/.ready ## take it away
 	@$(CLUSTER) down
@@ -71,7 +83,8 @@ test: init ## run every test that this machine can run
 	@echo "Nothing is left out by choice. What could not run here stands at the end as SKIPPED, with its reason."
 	@# Minutes the first time; what cannot be built, or not in time, has the tests that need it skipped, and they say so.
 	@timeout --kill-after=10 1500 env $(BINARIES) minio helm etcd kubernetes || true
-	@$(BIN)/pytest $(TESTS)
+	@# Those of the cluster come last, in the same session, which starts one and takes it away.
+	@ASSAY_TEST_CLUSTER=start $(BIN)/pytest $(TESTS)
 
 check: lint type layers rules proto-check ## everything that needs no run
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,13 +126,15 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def build_all(engine: Engine, images: Sequence[Image], base: str, tag: str) -> None:
+def build_all(
+    engine: Engine, images: Sequence[Image], base: str, named: Callable[[Image], str]
+) -> None:
     """Builds images, and says of each how big it is and how long that took."""
     with tempfile.TemporaryDirectory(prefix="assay-images-") as folder:
         context(Path(folder), images)
         for image in images:
             start = time.monotonic()
-            name = f"{tag.partition(':')[0]}/{image.name}:{tag.partition(':')[2]}"
+            name = named(image)
             engine.build(
                 ROOT / image.file,
                 Path(folder),
@@ -195,9 +197,13 @@ def main() -> None:
     else:
         base = options.base
         engine.fetch(base)
-    build_all(engine, images, base, f"{options.registry}:{options.tag}")
+
+    def named(image: Image) -> str:
+        return f"{options.registry}/{image.name}:{options.tag}"
+
+    build_all(engine, images, base, named)
     for image in images if options.push else ():
-        engine.push(f"{options.registry}/{image.name}:{options.tag}")
+        engine.push(named(image))
 
 
 if __name__ == "__main__":

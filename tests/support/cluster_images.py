@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from cluster.onenode.up import MINIO_IMAGE
+from support.cluster_registry import minio_at
 
 _REGISTRY = os.environ.get("ASSAY_TEST_REGISTRY", "")
 _HERE = "localhost"
@@ -21,6 +22,7 @@ def platform() -> dict[str, Any]:
     demo = {"enabled": True, "storageClass": "-"}
     if _REGISTRY:
         images = {"registry": _REGISTRY, "pullPolicy": "Always"}
+        demo["image"] = minio_at(_REGISTRY)
     else:
         images = {"registry": _HERE, "pullPolicy": "Never"}
         demo["image"] = MINIO_IMAGE
