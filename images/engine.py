@@ -74,6 +74,10 @@ class Engine:
         """Sends the image to its registry."""
         self._call([self.program, "push", name])
 
+    def remove(self, name: str) -> None:
+        """Forgets the image."""
+        self._call([self.program, "rmi", name])
+
     def _call(self, command: Sequence[str], seconds: float = _CALL_SECONDS) -> str:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds, check=False
