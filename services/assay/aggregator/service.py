@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import structlog
@@ -20,7 +20,13 @@ from assay.aggregator.progress import end_state, total_counts
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.standing import Standing
 from assay.aggregator.tasks import Task
-from assay.domain.errors import ConflictError, PermanentError, UnavailableError
+from assay.domain.errors import (
+    ConflictError,
+    PermanentError,
+    StoreFullError,
+    StoreUnavailableError,
+    UnavailableError,
+)
 from assay.domain.identity import spec_digest
 from assay.domain.report import RunReport, RunState
 from assay.domain.snapshot import RunSnapshot
@@ -310,7 +316,8 @@ def _report(book: RunBook, failure: str) -> RunReport:
 
 def _publish(book: RunBook, report: RunReport) -> None:
     store, run_id = book.means.store, report.run_id
-    # The page of the results before must not stand beside new ones.
-    store.delete(keys.result(run_id, "report.html"))
+    # The page of the results before should not stand beside new ones; no result is lost for its sake.
+    with suppress(StoreUnavailableError, StoreFullError):
+        store.delete(keys.result(run_id, "report.html"))
     store.put(keys.result(run_id, "metrics.json"), metrics_json(report))
     store.put(keys.result(run_id, "report.json"), report_json(report))
