@@ -103,23 +103,26 @@ async def test_a_request_that_failed_for_good_leaves_its_row_unscored(stub):
     assert [r["reason"] for r in rows] == [None] * 3 + ["judge_failed"] + [None] * 8
 
 
-async def test_a_killed_scorer_asks_for_nothing_that_was_answered(stub, tmp_path):
-    half = set()
+def half_of(answered: set[str]):
+    """Answers the first half of the requests, and no more."""
 
     def judge(request):
-        # The first half is answered, then nobody answers until the scorer is gone.
-        if len(stub.handed) == 0 and len(half) >= COUNT // 2:
+        if len(answered) >= COUNT // 2:
             return None
-        half.add(request.key)
+        answered.add(request.key)
         return right(request)
 
-    stub.judge = judge
+    return judge
+
+
+async def test_a_killed_scorer_asks_for_nothing_that_was_answered(stub, tmp_path):
+    answered: set[str] = set()
+    stub.judge = half_of(answered)
     process = await start_scorer(config(stub), tmp_path)
     while len(stub.asked) < COUNT // 2 + 4:  # noqa: ASYNC110 - another process asks
         await asyncio.sleep(0.02)
     process.kill()
     await process.wait()
-    answered = {answer.key for answer in stub.known}
     stub.asked.clear()
     stub.judge = right
     assert await score(config(stub)) == ExitCode.OK

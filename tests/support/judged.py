@@ -109,8 +109,8 @@ async def score(
         job,
         lines.append,
         _ready(json.dumps(document).encode()),
-        lambda: Judging(model=MODEL, ask=asker.ask, samples=samples),
-        Equality(job, patience),
+        lambda: Judging(model=MODEL, ask=asker.ask, samples=samples, total=len(rows)),
+        equality=Equality(job, patience),
     )
     assert "done" in lines[-1], lines[-1]
     return Judged(

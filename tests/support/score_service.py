@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from assay.domain.completion import Completion
@@ -91,6 +92,52 @@ class ScoreStub(score_pb2_grpc.ScoreServiceServicer):
                 self.asked.append(request_from_proto(request.judge_request))
                 return self.judge(self.asked[-1])
         return None
+
+
+@dataclass
+class EarlyStub(ScoreStub):
+    """Serves a task that is being inferred: `landing` is awaited before each prediction."""
+
+    landing: Callable[[int], Awaitable[None]] | None = None
+
+    async def Score(self, request_iterator, context):  # noqa: N802 - gRPC's name
+        self.claims.append((await anext(request_iterator)).claim)
+        out: asyncio.Queue[score_pb2.ScoreResponse] = asyncio.Queue()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._feed(out))
+            group.create_task(self._read(request_iterator, out))
+            while True:
+                message = await out.get()
+                yield message
+                if message.HasField("stored"):
+                    return
+
+    async def _feed(self, out) -> None:
+        await out.put(score_pb2.ScoreResponse(input_head=self.head))
+        chunk = score_pb2.FileChunk(path="table.tsv", data=self.table, last=True)
+        await out.put(score_pb2.ScoreResponse(table_chunk=chunk))
+        for sample_id, completion in self.answers:
+            await self.landing(completion.ordinal)
+            prediction = score_pb2.Prediction(
+                ordinal=completion.ordinal,
+                sample_id=sample_id,
+                completion=completion_to_proto(completion),
+            )
+            batch = score_pb2.PredictionBatch(predictions=[prediction])
+            await out.put(score_pb2.ScoreResponse(predictions=batch))
+        await out.put(score_pb2.ScoreResponse(input_end=score_pb2.ScoreInputEnd()))
+
+    async def _read(self, requests, out) -> None:
+        handed = Handed()
+        async for request in requests:
+            answer = self._take(handed, request)
+            if answer is not None:
+                self.known.append(answer)
+                told = answer_to_proto(answer)
+                await out.put(score_pb2.ScoreResponse(judge_answer=told))
+        self.handed.append(handed)
+        stored = score_pb2.ScoreStored(score_digest="d1")
+        await out.put(score_pb2.ScoreResponse(stored=stored))
 
 
 async def serve_stub(stub: ScoreStub):

@@ -124,12 +124,15 @@ class ScoreSession:
             message = await self._read()
             step = message.WhichOneof("step")
             if step == "input_end":
+                self._answers.open()
                 return
             if step == "table_chunk":
                 yield message.table_chunk.data
             elif step == "predictions":
                 for prediction in message.predictions.predictions:
                     yield _prediction(prediction)
+            elif step == "judge_answer":
+                self._answers.deliver(message.judge_answer)
             elif step == "known_answers":
                 for answer in message.known_answers.answers:
                     yield answer_from_proto(answer)
@@ -137,7 +140,9 @@ class ScoreSession:
                 raise UnavailableError(f"the aggregator sent {step} within the input")
 
     async def ask(self, request: JudgeRequest) -> JudgeAnswer:
-        """Has the judge asked, and waits for its answer; only after the input, with `judging`.
+        """Has the judge asked, and waits for its answer; only with `judging`.
+
+        Before the input has ended answers come as it is read.
 
         Raises:
             AssayError: as `head`.

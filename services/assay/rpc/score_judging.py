@@ -21,24 +21,32 @@ class JudgeTerms:
         model: its name in requests.
         slots: requests that may be in flight.
         settings: more of upstream's judge client's settings, as a JSON object; empty: none.
+        early: predictions come while inference runs, so the judge may be asked about each at once.
     """
 
     model: str
     slots: int
     settings: str = ""
+    early: bool = False
 
 
 def terms_to_proto(terms: JudgeTerms) -> score_pb2.Judging:
     """As a task's head has it."""
     return score_pb2.Judging(
-        model=terms.model, slots=terms.slots, settings=terms.settings
+        model=terms.model,
+        slots=terms.slots,
+        settings=terms.settings,
+        early=terms.early,
     )
 
 
 def terms_from_proto(message: score_pb2.Judging) -> JudgeTerms:
     """As a scorer reads it."""
     return JudgeTerms(
-        model=message.model, slots=message.slots, settings=message.settings
+        model=message.model,
+        slots=message.slots,
+        settings=message.settings,
+        early=message.early,
     )
 
 
@@ -80,27 +88,52 @@ def answer_from_proto(message: score_pb2.JudgeAnswer) -> JudgeAnswer:
 
 
 class AnswerDesk:
-    """Hands the answers of one stream to those who wait for them."""
+    """Hands the answers of one stream to those who wait for them.
+
+    While the task's input comes, whoever reads that delivers; after it the desk reads for itself.
+    """
 
     def __init__(self, read: Callable[[], Awaitable[score_pb2.ScoreResponse]]) -> None:
-        """Nothing is read before the first `wait`.
+        """Nothing is read before `open`.
 
         Args:
             read: the stream's next message.
         """
         self._read = read
+        self._open = False
         self._waiting: dict[str, asyncio.Future[JudgeAnswer]] = {}
         self._reader: asyncio.Task[score_pb2.ScoreResponse] | None = None
 
+    def open(self) -> None:
+        """The input has ended: from now on the stream is the desk's."""
+        self._open = True
+        if self._waiting:
+            self._start()
+
     def expect(self, key: str) -> asyncio.Future[JudgeAnswer]:
         """The answer to come; call it before the request is sent."""
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._listen())
         future = self._waiting.get(key)
         if future is None:
             future = asyncio.get_running_loop().create_future()
             self._waiting[key] = future
+        if self._open:
+            self._start()
         return future
+
+    def deliver(self, message: score_pb2.JudgeAnswer) -> None:
+        """Takes an answer in."""
+        answer = answer_from_proto(message)
+        future = self._waiting.pop(answer.key, None)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def fail(self, error: AssayError) -> None:
+        """No answer will come any more."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+                # Whoever has stopped waiting need not be told.
+                future.exception()
 
     async def next(self) -> score_pb2.ScoreResponse:
         """The stream's next message that is no answer.
@@ -114,10 +147,15 @@ class AnswerDesk:
 
     async def close(self) -> None:
         """Waits for the reader to notice that the stream has ended."""
+        self.fail(UnavailableError("the aggregator's stream has ended"))
         if self._reader is not None:
             await asyncio.wait({self._reader})
             if not self._reader.cancelled():
                 self._reader.exception()
+
+    def _start(self) -> None:
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._listen())
 
     async def _listen(self) -> score_pb2.ScoreResponse:
         lost: AssayError = UnavailableError(
@@ -128,16 +166,9 @@ class AnswerDesk:
                 message = await self._read()
                 if message.WhichOneof("step") != "judge_answer":
                     return message
-                answer = answer_from_proto(message.judge_answer)
-                future = self._waiting.pop(answer.key, None)
-                if future is not None and not future.done():
-                    future.set_result(answer)
+                self.deliver(message.judge_answer)
         except AssayError as error:
             lost = error
             raise
         finally:
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(lost)
-                    # Whoever has stopped waiting need not be told.
-                    future.exception()
+            self.fail(lost)

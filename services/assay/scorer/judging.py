@@ -14,6 +14,7 @@ from typing import Any
 
 from assay.domain.errors import ScorerError
 from assay.domain.judge import JudgeAnswer, JudgeRequest, request_key
+from assay.rpc.score_judging import JudgeTerms
 from assay.scorer.equality import Equality
 from assay.seal.launch import Line, SealedJob, SealedResult, run_sealed
 from assay.seal.letters import Letters
@@ -23,6 +24,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 QUESTIONS_PER_SAMPLE = 128
 """Far more than upstream asks: five tries a row, one a turn, three comparisons."""
 SAID_LIMIT = 500
+MOST_SLOTS = 256
+"""Rows that may wait for a judge at a time: each is a thread of the child."""
 
 Ask = Callable[[JudgeRequest], Awaitable[JudgeAnswer]]
 
@@ -34,12 +37,14 @@ class Judging:
     Attributes:
         model: the judge's name in every request.
         ask: has one request answered; raises only where scoring must end.
-        samples: the ids of the task's samples.
+        samples: the ids of the task's samples, as far as they are known.
+        total: how many samples the task has.
     """
 
     model: str
     ask: Ask
     samples: Collection[str]
+    total: int
 
 
 async def run_asking(
@@ -47,15 +52,19 @@ async def run_asking(
     on_line: Callable[[Line], None],
     document: Awaitable[bytes],
     judging: Callable[[], Judging],
+    *,
     equality: Equality,
+    letters: Letters | None = None,
 ) -> SealedResult:
     """`run_sealed` for a child that asks; `judging` is called once the child has its document.
+
+    With `letters` of the caller's own it can tell the child more than answers.
 
     Raises:
         SealError: as `run_sealed`.
         AssayError: what `ask`, `on_line` or `document` raises.
     """
-    letters = Letters()
+    letters = letters or Letters()
     try:
         async with asyncio.TaskGroup() as group:
             desk = _Desk(letters, group, equality)
@@ -94,7 +103,7 @@ class _Desk:
     def open(self, judging: Judging) -> None:
         """Questions may come from now on."""
         self._judging = judging
-        self._letters.allow(QUESTIONS_PER_SAMPLE * (len(judging.samples) + 1))
+        self._letters.allow(QUESTIONS_PER_SAMPLE * (judging.total + 1))
 
     def take(self, line: Mapping[str, Any]) -> bool:
         """Whether the line is a question; then its answer is under way.
@@ -153,6 +162,15 @@ class _Desk:
             raise ScorerError("the scoring child compares something odd")
         verdict = await self._equality.compare(told[0], told[1])
         self._letters.answer({"pair": told, **verdict})
+
+
+def terms_for_child(terms: JudgeTerms) -> dict[str, object]:
+    """What a child's document says of the judge."""
+    return {
+        "model": terms.model,
+        "slots": max(1, min(terms.slots, MOST_SLOTS)),
+        "settings": json.loads(terms.settings or "{}"),
+    }
 
 
 def canonical(body: Mapping[str, Any]) -> str:

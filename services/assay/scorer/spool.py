@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from assay.domain.errors import ScorerError
@@ -29,6 +29,13 @@ FILE_COUNT_LIMIT = 64
 
 _PREFIX = "assay-scorer-"
 _NAME = re.compile(r"[\w][\w.+@=,() -]{0,250}\.(?:xlsx|csv|json|tsv)")
+
+
+def write_answers(folder: Path, answers: Iterable[JudgeAnswer]) -> None:
+    """What a judge has answered already, one letter per line, where a child looks for it."""
+    with (folder / "answers.jsonl").open("w", encoding="utf-8") as stream:
+        for answer in answers:
+            stream.write(json.dumps(letter(answer)) + "\n")
 
 
 class Spool:
@@ -62,12 +69,6 @@ class Spool:
                     "reason": failure.reason if failure else None,
                 }
                 stream.write(json.dumps(line) + "\n")
-
-    def write_answers(self, answers: Sequence[JudgeAnswer]) -> None:
-        """What a judge has answered already, one letter per line."""
-        with (self.folder / "answers.jsonl").open("w", encoding="utf-8") as stream:
-            for answer in answers:
-                stream.write(json.dumps(letter(answer)) + "\n")
 
     def published(self) -> list[str]:
         """Names of the files the child left to publish, sorted.

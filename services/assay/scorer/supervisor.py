@@ -11,15 +11,17 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from assay.domain.errors import ScorerError, SealError
 from assay.domain.judge import JudgeAnswer, JudgeRequest
 from assay.rpc.score_client import ScoreClient, ScoreHead, ScorePrediction, ScoreSession
+from assay.scorer.early import EarlyJudging
 from assay.scorer.equality import Equality
-from assay.scorer.judging import Judging, run_asking
-from assay.scorer.spool import Spool
+from assay.scorer.judging import Judging, run_asking, terms_for_child
+from assay.scorer.spool import Spool, write_answers
 from assay.scorer.tables import judge_table, sample_table, timing_table
 from assay.scorer.verdicts import Listener
 from assay.seal.launch import SealedJob, SealedResult, run_sealed
@@ -31,8 +33,6 @@ TRANSFER_SECONDS = 900.0
 """What a claim may take besides the child's own time."""
 JUDGED_SECONDS = 7 * 86400.0
 """What a claim may take where a judge is asked; then it is claimed anew, and what was answered is known."""
-MOST_SLOTS = 256
-"""Rows that may wait for a judge at a time: each is a thread of the child."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,24 +113,29 @@ class Supervisor:
             # Many rows wait for a judge at a time, and every arena would count as memory.
             environment={"MALLOC_ARENA_MAX": "2"} if head.judging else {},
         )
-        receiving = _receive(session, spool, head, listener, answers)
-        document = asyncio.create_task(receiving)
 
         async def ask(request: JudgeRequest) -> JudgeAnswer:
             answers[request.key] = await session.ask(request)
             return answers[request.key]
 
+        early = None
+        if head.judging is not None and head.judging.early:
+            early = EarlyJudging(job, head, ask)
+        receiving = _receive(session, spool, head, listener, answers, early=early)
+        document = asyncio.create_task(receiving)
+
         def judging() -> Judging:
             assert head.judging is not None
             samples = {prediction.sample_id for prediction in listener.predictions}
-            return Judging(model=head.judging.model, ask=ask, samples=samples)
+            name = head.judging.model
+            return Judging(model=name, ask=ask, samples=samples, total=head.total)
 
         shielded = asyncio.shield(document)
         try:
             if head.judging is None:
                 return await run_sealed(job, listener.line, shielded)
             return await run_asking(
-                job, listener.line, shielded, judging, Equality(job)
+                job, listener.line, shielded, judging, equality=Equality(job)
             )
         except (ScorerError, SealError):
             # What went wrong is told over the same stream, which therefore must be read to its end.
@@ -138,6 +143,8 @@ class Supervisor:
             raise
         finally:
             document.cancel()
+            if early is not None:
+                await early.close()
 
 
 @asynccontextmanager
@@ -155,6 +162,8 @@ async def _receive(
     head: ScoreHead,
     listener: Listener,
     answers: dict[str, JudgeAnswer],
+    *,
+    early: EarlyJudging | None,
 ) -> bytes:
     """Puts the input where the child looks for it, and returns the child's document.
 
@@ -171,6 +180,11 @@ async def _receive(
                 answers[piece.key] = piece
             else:
                 predictions.append(piece)
+                if early is not None:
+                    await asyncio.to_thread(stream.flush)
+                    await early.landed(piece, Path(stream.name), answers)
+        if early is not None:
+            await early.finish()
     finally:
         await asyncio.to_thread(stream.close)
     predictions.sort(key=lambda prediction: prediction.ordinal)
@@ -189,12 +203,9 @@ async def _receive(
         "predictions_only": head.predictions_only,
     }
     if head.judging is not None:
-        await asyncio.to_thread(spool.write_answers, list(answers.values()))
-        document["judging"] = {
-            "model": head.judging.model,
-            "slots": min(head.judging.slots, MOST_SLOTS),
-            "settings": json.loads(head.judging.settings or "{}"),
-        }
+        known = list(answers.values())
+        await asyncio.to_thread(write_answers, spool.folder, known)
+        document["judging"] = terms_for_child(head.judging)
     return json.dumps(document).encode()
 
 

@@ -361,22 +361,29 @@ class Judging(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    EARLY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """REQUIRED. The judge's name in requests; `ScoreInputHead.judge` is what upstream's files call it."""
     slots: _builtins.int
     """REQUIRED. Requests that may be in flight."""
     settings: _builtins.str
     """OPTIONAL. More of upstream's judge client's settings, as a JSON object (`judge_args`); empty: none."""
+    early: _builtins.bool
+    """OPTIONAL. True: the task is being inferred still. `known_answers` come before `predictions`, these
+    come in any order as samples get their records, `input_end` when all have one, and judge requests
+    may be sent from the first prediction on. What they bring counts as any other answer.
+    """
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         slots: _builtins.int = ...,
         settings: _builtins.str = ...,
+        early: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "settings", b"settings", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["early", b"early", "model", b"model", "settings", b"settings", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,7 +20,7 @@ import mimetypes
 import os
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ CELL_LIMIT = 65_536
 _VERSIONS = ("ms-vlmeval", "pillow", "pandas", "numpy", "openpyxl", "xlsxwriter")
 
 
-def main() -> None:
-    """Imports, seals, scores."""
+def prepare() -> None:
+    """Imports all that scoring needs, and puts our plumbing in upstream's place; before the seal."""
     shim.install()
     os.environ["LMUData"] = str(Path("lmu").resolve())  # noqa: SIM112 - upstream's spelling
     # Upstream's progress bars, one per row where it is asked about rows alone.
@@ -61,17 +61,22 @@ def main() -> None:
     scoring_exhausted.install()
     # What the xlsx readers and writers would look up outside the interpreter, behind the seal.
     mimetypes.init()
-    versions = _versions()
     # Same values as with Arrow's strings, and a row costs half as much to take out.
     pd.set_option("mode.string_storage", "python")
     # Millions of small objects, no cycles worth finding, and a process that soon ends.
     gc.disable()
+
+
+def main() -> None:
+    """Imports, seals, scores."""
+    prepare()
+    versions = _versions()
     outlet = seal()
     try:
         lines = read_lines()
         document = json.loads(next(lines))
         judging = document.get("judging")
-        tape = _tape(outlet, lines, judging) if judging else None
+        tape = tape_of(outlet, lines, judging) if judging else None
         scoring_collections.unpack(document["dataset"], Path("lmu"))
         task = ScoringTask(
             dataset=document["dataset"],
@@ -93,13 +98,18 @@ def main() -> None:
         outlet.send({"error": {"message": error.message, "cure": error.cure}})
 
 
-def _tape(outlet: Outlet, lines: Iterator[bytes], judging: dict[str, Any]) -> Tape:
-    """The tape, with upstream's judge clients reading from it."""
+def tape_of(
+    outlet: Outlet,
+    lines: Iterator[bytes],
+    judging: Mapping[str, Any],
+    otherwise: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Tape:
+    """The tape, with upstream's judge clients reading from it; other letters go to `otherwise`."""
     with Path("answers.jsonl").open("rb") as stream:
         tape = Tape(outlet.send, map(json.loads, stream))
     # A waiting row needs little room, and there may be hundreds.
     threading.stack_size(THREAD_BYTES)
-    tape.listen(lines)
+    tape.listen(lines, otherwise)
     scoring_judge.install(tape, judging["model"])
     return tape
 

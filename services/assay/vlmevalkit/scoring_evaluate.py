@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,12 @@ class Pass:
 
 
 def run(
-    task: ScoringTask, folder: Path, kept: Sequence[int], *, slots: int = 1
+    task: ScoringTask,
+    folder: Path,
+    kept: Sequence[int],
+    *,
+    slots: int = 1,
+    recording: Callable[..., Recorder] = Recorder,
 ) -> Pass:
     """Writes the prediction file as upstream's inference does, and lets upstream evaluate it.
 
@@ -89,6 +94,7 @@ def run(
         folder: a fresh one.
         kept: the rows that take part.
         slots: rows that are worked on at a time.
+        recording: makes the recorder, from what `Recorder` is made from.
     """
     folder.mkdir(parents=True)
     dataset = build(task)
@@ -103,7 +109,7 @@ def run(
     table = dataset.data.copy()
     path = prediction_path(task, dataset, folder)
     write_predictions(dataset, answers, path)
-    recorder = Recorder(
+    recorder = recording(
         skipped=frozenset(row for row, a in enumerate(answers) if a.text is None),
         judged=task.tape is not None,
         slots=slots,
@@ -129,11 +135,11 @@ def run(
     return made
 
 
-def build(task: ScoringTask) -> Any:
+def opened(task: ScoringTask) -> Any:
     """Upstream's dataset of `task`, with the rows that take part.
 
     Raises:
-        ScorerError: upstream cannot build it, or its rows are not those of the answers.
+        ScorerError: upstream cannot build it.
     """
     from vlmeval.dataset import build_dataset  # noqa: PLC0415 - only behind the shim
 
@@ -147,6 +153,16 @@ def build(task: ScoringTask) -> Any:
         raise ScorerError(f"upstream does not take the table of {task.dataset}")
     if task.limit:
         dataset.data = dataset.data.iloc[: task.limit]
+    return dataset
+
+
+def build(task: ScoringTask) -> Any:
+    """As `opened`.
+
+    Raises:
+        ScorerError: as `opened`, or its rows are not those of the answers.
+    """
+    dataset = opened(task)
     found = [str(index) for index in dataset.data["index"]]
     expected = [answer.sample_id for answer in task.answers]
     if found != expected:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from assay.vlmevalkit.scoring_exhausted import placeholder
-from assay.vlmevalkit.scoring_recorder import ROW, active
+from assay.vlmevalkit.scoring_recorder import ROW, RowCall, active
 from assay.vlmevalkit.scoring_tape import RowEndedError
 
 
@@ -99,7 +99,7 @@ def _track(
     saved = load(save) if save is not None and Path(save).exists() else {}
     results = active().each(
         [
-            (_rows_of(inputs, position), _bound(func, inputs), placeholder(func))
+            RowCall(_rows_of(inputs, position), func, inputs, placeholder(func))
             for position, inputs in enumerate(tasks)
         ]
     )
@@ -108,14 +108,6 @@ def _track(
     if save is not None:
         dump(saved, save)
     return results
-
-
-def _bound(func: Callable[..., Any], inputs: Any) -> Callable[[], Any]:
-    if isinstance(inputs, dict):
-        return lambda: func(**inputs)
-    if isinstance(inputs, tuple | list):
-        return lambda: func(*inputs)
-    return lambda: func(inputs)
 
 
 def _rows_of(inputs: Any, position: int) -> list[int]:

@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.domain.sample import UnscoredReason
 from assay.vlmevalkit.scoring_tape import SAMPLE_UNKNOWN, Heard, RowEndedError
@@ -20,6 +20,28 @@ FAILED_ANSWER = "Failed to obtain answer via API."
 
 ROW: contextvars.ContextVar[int | None] = contextvars.ContextVar("row", default=None)
 """The position, in the prediction file, of the row that upstream's per-row function works on."""
+
+
+class RowCall(NamedTuple):
+    """Upstream's per-row function and what it is about to be called with.
+
+    Attributes:
+        rows: the row, or the rows of a group.
+        placeholder: what stands for the result where there is none.
+    """
+
+    rows: Sequence[int]
+    function: Callable[..., Any]
+    inputs: Any
+    placeholder: Any
+
+    def made(self) -> Any:
+        """What the function gives."""
+        if isinstance(self.inputs, dict):
+            return self.function(**self.inputs)
+        if isinstance(self.inputs, tuple | list):
+            return self.function(*self.inputs)
+        return self.function(self.inputs)
 
 
 @dataclass(slots=True)
@@ -109,15 +131,17 @@ class Recorder:
             self.results[row] = result
         return result
 
-    def each(
-        self, calls: Sequence[tuple[Sequence[int], Callable[[], Any], Any]]
-    ) -> list[Any]:
+    def each(self, calls: Sequence[RowCall]) -> list[Any]:
         """`attempt` for all `calls`, as many at a time as there are slots; results in their order."""
         if self.slots == 1:
-            return [self.attempt(*call) for call in calls]
+            return [self.called(call) for call in calls]
         with ThreadPoolExecutor(self.slots, thread_name_prefix="row") as pool:
             # A pool's thread begins with an empty context, which is just what a row needs.
-            return list(pool.map(lambda call: self.attempt(*call), calls))
+            return list(pool.map(self.called, calls))
+
+    def called(self, call: RowCall) -> Any:
+        """What came of one call."""
+        return self.attempt(call.rows, call.made, call.placeholder)
 
     def end(self, end: RowEndedError, row: int) -> None:
         """Notes why a row has no verdict: the one that was asked about, or `row`."""

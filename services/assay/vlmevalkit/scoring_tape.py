@@ -142,12 +142,22 @@ class Tape:
             future = self._equal[tuple(pair)] if pair else self._replies[letter["key"]]
         future.set_result(letter)
 
-    def listen(self, lines: Iterable[bytes]) -> None:
-        """Delivers what comes until it ends, in a thread of its own that the process does not wait for."""
+    def listen(
+        self,
+        lines: Iterable[bytes],
+        otherwise: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        """Delivers what comes until it ends, in a thread of its own that the process does not wait for.
+
+        Letters that are no answers go to `otherwise`.
+        """
 
         def read() -> None:
             for line in lines:
-                if line:
-                    self.deliver(json.loads(line))
+                letter = json.loads(line) if line else {}
+                if "key" in letter or "pair" in letter:
+                    self.deliver(letter)
+                elif letter and otherwise is not None:
+                    otherwise(letter)
 
         threading.Thread(target=read, name="letters", daemon=True).start()

@@ -78,27 +78,33 @@ async def test_an_answer_of_mathvision_does_nothing_outside(tmp_path, facts, cap
     assert tell(capsys, "a MathVision answer", found.scores, 1.0) == ALLOWED
 
 
-async def test_a_judges_reply_to_mmdu_does_nothing_outside(tmp_path, facts, capsys):
-    columns = mmdu(len(PROBES))
-    acts = dict(enumerate(act.format(**facts) for act in PROBES.values()))
+DIMENSIONS = (
+    *("Creativity", "Richness", "Visual Perception", "Logical Coherence"),
+    *("Answer Accuracy", "Image Relationship Understanding", "Overall Score"),
+)
+
+
+def scores_by(acts):
+    """A judge whose scores for conversation n are what came of act n."""
 
     def reply(body):
         number = int(body["messages"][-1]["content"].split("What, ")[-1].split("?")[0])
-        names = (
-            *("Creativity", "Richness", "Visual Perception", "Logical Coherence"),
-            *("Answer Accuracy", "Image Relationship Understanding", "Overall Score"),
-        )
         score = probe(acts[number], 10, 1)
-        return "{" + ", ".join(f"'{name}': {score}" for name in names) + "}"
+        return "{" + ", ".join(f"'{name}': {score}" for name in DIMENSIONS) + "}"
 
-    columns |= {
+    return reply
+
+
+async def test_a_judges_reply_to_mmdu_does_nothing_outside(tmp_path, facts, capsys):
+    acts = [act.format(**facts) for act in PROBES.values()]
+    columns = mmdu(len(acts)) | {
         "question": [f"['What, {i}?']" for i in range(len(acts))],
         "answer": ["['x']"] * len(acts),
     }
+    answers = ['["yes"]'] * len(acts)
     with judge_endpoint() as endpoint:
-        endpoint.reply = reply
+        endpoint.reply = scores_by(acts)
         asker = judged.Asker(endpoint)
-        answers = ['["yes"]'] * len(acts)
         found = await judged.score(tmp_path / "a", "MMDU", columns, answers, asker)
     assert tell(capsys, "a judge's reply to MMDU", found.scores, 1.0) == ALLOWED
 
