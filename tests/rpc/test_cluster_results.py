@@ -65,6 +65,17 @@ async def test_one_file_alone_can_be_fetched(folder, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.json"]
 
 
+async def test_the_page_and_its_pictures_are_left_where_nobody_wants_them(
+    folder, tmp_path
+):
+    names = ["report.json", "report.html", "report.pictures/1.jpg"]
+    async with reached(folder, **dict.fromkeys(names, b"x")) as (*_, session):
+        await fetch_results(session, "a", tmp_path / "some", page=False)
+        await fetch_results(session, "a", tmp_path / "all")
+    assert [p.name for p in (tmp_path / "some").iterdir()] == ["report.json"]
+    assert (tmp_path / "all" / "report.pictures" / "1.jpg").read_bytes() == b"x"
+
+
 async def test_a_fetch_that_is_cut_goes_on_where_it_was(folder, tmp_path):
     async with reached(folder, big=BIG) as (_runs, api, session):
         api.cut_after = 3_000_000

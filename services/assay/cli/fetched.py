@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from assay.cli.errors import on_one_line
 
 if TYPE_CHECKING:
     from assay.cluster.place import Place
+    from assay.cluster.releases import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,14 @@ class Fetching:
 
     Attributes:
         whole: its tables, too.
-        keep: a folder for all of it, which stays; None: it goes again.
+        page: the page and its pictures, too, which stay.
+        keep: a folder for all of it, which stays; None: one named after the execution for a page, else it
+            goes again.
         execution: which; None: the current one.
     """
 
     whole: bool
+    page: bool = False
     keep: Path | None = None
     execution: str | None = None
 
@@ -52,23 +56,31 @@ def result_folder(
     if not in_cluster(run):
         yield Path(run)
         return
-    if how.keep is not None:
-        _fetch(place(), run, how.keep, replace(how, whole=True))
-        typer.echo(f"wrote {how.keep}", err=True)
-        yield how.keep
-        return
-    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
-        _fetch(place(), run, Path(folder), how)
-        yield Path(folder)
-
-
-def _fetch(here: Place, name: str, folder: Path, how: Fetching) -> None:
     from assay.cluster.commands import begun, execution_of  # noqa: PLC0415 - once it is needed
-    from assay.cluster.results import REPORT, fetch_results  # noqa: PLC0415
+
+    here = place()
+    item, release = begun(here, run)
+    run_id = execution_of(item, how.execution)
+    keep = how.keep or (Path(run_id) if how.page else None)
+    with ExitStack() as stack:
+        if keep is None:
+            made = tempfile.TemporaryDirectory(prefix="assay-")
+            folder = Path(stack.enter_context(made))
+        else:
+            folder = keep
+        _fetch(here, release, run_id, folder, how)
+        if keep is not None:
+            typer.echo(f"wrote {keep}", err=True)
+        yield folder
+
+
+def _fetch(
+    here: Place, release: Release, run_id: str, folder: Path, how: Fetching
+) -> None:
+    from assay.cluster.results import REPORT, fetch_results  # noqa: PLC0415 - as above
     from assay.cluster.session import session_with  # noqa: PLC0415
 
-    item, release = begun(here, name)
-    run_id = execution_of(item, how.execution)
+    whole = how.whole or how.page or how.keep is not None
 
     async def fetch() -> None:
         async with session_with(here, release) as session:
@@ -76,8 +88,9 @@ def _fetch(here: Place, name: str, folder: Path, how: Fetching) -> None:
                 session,
                 run_id,
                 folder,
-                only=() if how.whole else (REPORT,),
-                on_file=_say if how.whole else _say_nothing,
+                only=() if whole else (REPORT,),
+                page=how.page or how.keep is not None,
+                on_file=_say if whole else _say_nothing,
             )
 
     asyncio.run(fetch())

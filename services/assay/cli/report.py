@@ -33,7 +33,7 @@ FileArgument = Annotated[
     typer.Argument(
         metavar="[FILE]",
         help="Where --html writes the page. Default: report.html in the run's folder; of a run in the "
-        "cluster NAME.html.",
+        "cluster, in -o, or in a folder named after the execution.",
         show_default=False,
     ),
 ]
@@ -156,29 +156,33 @@ def report(
     """Print the result table of a run again, make a page of it, export it, or hold it against thresholds."""
     if file is not None and not html:
         raise typer.BadParameter("only --html writes a file", param_hint="FILE")
-    for given, hint in ((output, "-o"), (execution, "--execution")):
-        if given is not None and not in_cluster(run):
-            raise typer.BadParameter(f"{run} is here already", param_hint=hint)
-    there = partial(place_of_run, run, kubeconfig, context, namespace)
-    how = Fetching(html or samples_csv is not None or mlflow, output, execution)
-    if html and file is None and output is None and in_cluster(run):
-        # What is fetched for a page alone goes again; the page stays where the user is.
-        file = Path(f"{run}.html")
+    _refuse_for_folders(run, output, execution)
+    place = partial(place_of_run, run, kubeconfig, context, namespace)
+    page = html and file is None and in_cluster(run)
+    how = Fetching(html or samples_csv is not None or mlflow, page, output, execution)
     with told():
         _refuse_missing_folders(file, junit, csv, samples_csv)
-        with result_folder(run, there, how) as run_dir:
+        with result_folder(run, place, how) as run_dir:
             from assay.cli.exports import Exports  # noqa: PLC0415 - not before it is asked for
 
             document = read_report(run_dir)
             exports = Exports(run_dir, document, threshold or ())
             _write(exports, junit, csv, samples_csv)
             if html:
-                typer.echo(f"wrote {write_html(run_dir, file, pictures)}")
+                fetched = _page_in(run_dir, pictures) if how.page else None
+                typer.echo(f"wrote {fetched or write_html(run_dir, file, pictures)}")
             if mlflow:
                 typer.echo(f"logged to MLflow: {', '.join(exports.mlflow())}")
             if as_json or not (html or junit or csv or samples_csv or mlflow):
                 show_report(document, as_json=as_json)
             exports.judge()
+
+
+def _refuse_for_folders(run: str, output: Path | None, execution: str | None) -> None:
+    """What only a run in the cluster has is no option of a folder."""
+    for given, hint in ((output, "-o"), (execution, "--execution")):
+        if given is not None and not in_cluster(run):
+            raise typer.BadParameter(f"{run} is here already", param_hint=hint)
 
 
 def _write(
@@ -203,6 +207,14 @@ def _refuse_missing_folders(*files: Path | None) -> None:
                 f"cannot write {file}: there is no folder {file.parent}",
                 "name a file in a folder that is there",
             )
+
+
+def _page_in(run_dir: Path, pictures: Pictures) -> Path | None:
+    """The page as the cluster drew it, which has its datasets; None: it has drawn none like that yet."""
+    from assay.report.page import PAGE  # noqa: PLC0415 - not before it is asked for
+
+    page = run_dir / PAGE
+    return page if page.is_file() and pictures is Pictures.SOME else None
 
 
 def write_html(run_dir: Path, file: Path | None, pictures: Pictures) -> Path:

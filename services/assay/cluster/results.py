@@ -24,7 +24,8 @@ from assay.kube.backoff import Backoff
 from assay.rpc.run_results_client import RunResultsClient
 
 _ATTEMPTS = 6
-REPORT = "report.json"
+REPORT, PAGE = "report.json", "report.html"
+_PICTURES = "report.pictures/"
 
 
 async def fetch_results(
@@ -33,6 +34,7 @@ async def fetch_results(
     folder: Path,
     *,
     only: Sequence[str] = (),
+    page: bool = True,
     on_file: Callable[[str], None] = lambda _path: None,
 ) -> list[Path]:
     """Writes files of a result below a folder, under their own paths; returns where they are.
@@ -42,6 +44,7 @@ async def fetch_results(
         run_id: the execution.
         folder: made if need be; files of other results that are there stay.
         only: paths; empty: all files.
+        page: with the page and its pictures, where the aggregator has drawn one.
         on_file: told of each path before its bytes are fetched.
 
     Raises:
@@ -53,7 +56,8 @@ async def fetch_results(
     results = session.results
     paths = list(only)
     if not paths:
-        paths = [file.path for file in await session.ask(lambda: results.files(run_id))]
+        listed = await session.ask(lambda: results.files(run_id))
+        paths = [file.path for file in listed if page or not _of_page(file.path)]
     written = []
     for path in paths:
         on_file(path)
@@ -61,6 +65,10 @@ async def fetch_results(
         await _fetch(results, run_id, path, target)
         written.append(target)
     return written
+
+
+def _of_page(path: str) -> bool:
+    return path == PAGE or path.startswith(_PICTURES)
 
 
 def _below(path: str) -> PurePosixPath:
