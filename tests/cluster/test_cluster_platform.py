@@ -4,18 +4,15 @@ import json
 
 import pytest
 
-from support.charts import CHART, helm
-from support.cluster_images import platform
-
-VALUES = platform()
+from support.charts import CHART
 
 
-@pytest.fixture
-def installed(namespace):
-    """A release named demo in a namespace of its own."""
-    helm("install", "demo", str(CHART), "-n", namespace.name, values=VALUES)
-    yield namespace
-    helm("uninstall", "demo", "-n", namespace.name)
+@pytest.fixture(scope="module")
+def installed(release):
+    """A release named demo in a namespace of its own, without waiting for it."""
+    release.helm("install", str(CHART), values={})
+    yield release.namespace
+    release.helm("uninstall")
 
 
 def test_the_services_become_ready_and_the_store_is_claimed(installed):

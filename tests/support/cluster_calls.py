@@ -1,9 +1,17 @@
-"""Calls to a release's services as anybody may try them: with any token, over a forwarded port."""
+"""Calls to a release's services as anybody may try them: with any token, over a forwarded port.
+
+They are made by a process of its own: threads that gRPC started here before may stand in another network.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -30,6 +38,7 @@ _METHODS = {
         dataset_pb2.ListPreparedResponse,
     ),
 }
+_TESTS = Path(__file__).parents[1]
 
 Call = Callable[..., str]
 """`call(method, token, **fields)`: the name of the answer's status code."""
@@ -37,29 +46,51 @@ Call = Callable[..., str]
 
 @contextmanager
 def calling(release: Release, component: str = "aggregator") -> Iterator[Call]:
-    """A channel to a service, believed by the release's own authority."""
+    """Calls to a service, which is believed by its release's own authority."""
     pod = f"pod/{release.pods(component)[0]['metadata']['name']}"
     authority = release.get(f"configmap/{release.name}-assay-cli")["data"]["ca.crt"]
-    trust = grpc.ssl_channel_credentials(authority.encode())
-    name = (("grpc.ssl_target_name_override", "assay"),)
+    paths = [str(_TESTS), str(_TESTS.parent), os.environ.get("PYTHONPATH", "")]
     with (
         forwarded(release.namespace, pod, 8443) as port,
-        grpc.secure_channel(f"127.0.0.1:{port}", trust, name) as channel,
+        subprocess.Popen(
+            [sys.executable, "-m", "support.cluster_calls", str(port), authority],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as caller,
     ):
 
         def call(method: str, token: str | None, **fields: Any) -> str:
-            path, request, response = _METHODS[method]
-            ask = channel.unary_unary(
-                f"/{path}", request.SerializeToString, response.FromString
-            )
-            bearer = (("authorization", f"Bearer {token}"),) if token else ()
-            try:
-                ask(request(**fields), metadata=bearer, timeout=20)
-            except grpc.RpcError as error:
-                return str(error.code().name)
-            return "OK"
+            caller.stdin.write(json.dumps([method, token, fields]) + "\n")
+            caller.stdin.flush()
+            return caller.stdout.readline().strip()
 
         yield call
+
+
+def _main(port: str, authority: str) -> None:
+    trust = grpc.ssl_channel_credentials(authority.encode())
+    name = (("grpc.ssl_target_name_override", "assay"),)
+    with grpc.secure_channel(f"127.0.0.1:{port}", trust, name) as channel:
+        for line in sys.stdin:
+            sys.stdout.write(f"{_answer(channel, *json.loads(line))}\n")
+            sys.stdout.flush()
+
+
+def _answer(
+    channel: grpc.Channel, method: str, token: str | None, fields: dict[str, Any]
+) -> str:
+    path, request, response = _METHODS[method]
+    ask = channel.unary_unary(
+        f"/{path}", request.SerializeToString, response.FromString
+    )
+    bearer = (("authorization", f"Bearer {token}"),) if token else ()
+    try:
+        ask(request(**fields), metadata=bearer, timeout=20)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    return "OK"
 
 
 def token_of(release: Release, role: str, scope: str | None) -> str:
@@ -74,3 +105,7 @@ def token_of(release: Release, role: str, scope: str | None) -> str:
     if scope is not None:
         words.append(f"--audience=assay/{scope}/{role}")
     return release.namespace.kubectl(*words).strip()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
