@@ -17,7 +17,7 @@ from assay.cluster.releases import Data, release_of
 from assay.cluster.tokens import ReleaseToken
 from assay.domain.errors import UnauthenticatedError
 from assay.kube.objects import KubeObject
-from assay.kube.resources import EVAL_RUNS, SECRETS, Resource
+from assay.kube.resources import CONFIG_MAPS, EVAL_RUNS, SECRETS, Resource
 from assay.rpc.callers import Caller, Role
 from assay.rpc.cluster_tokens import ClusterKeys, ServiceAccountTokens
 from support.api_server import ADMIN, NOBODY, ApiServer, running_api_server
@@ -325,3 +325,13 @@ def test_waiting_ends_at_once_on_a_stop(site, tmp_path):
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         assert process.wait(30) == 130
+
+
+def test_doctor_says_when_the_definition_is_older_than_the_chart(site):
+    change = {"data": {"definition": "99"}}
+    where = (CONFIG_MAPS, "demo-assay-cli", change, site.namespace)
+    site.api.merge(*where, of=KubeObject)
+    found = json.loads(site.assay("doctor", "--json").stdout)
+    (line,) = [each for each in found if each["about"].startswith("definition")]
+    assert (line["verdict"], "is older" in line["words"]) == ("FAIL", True)
+    assert line["cure"].startswith("kubectl apply --server-side")
