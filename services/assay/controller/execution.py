@@ -6,7 +6,6 @@ it anew, opens the run again, and learns everything from what the aggregator and
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -26,9 +25,6 @@ from assay.driving.notices import Troubles, news
 
 WATCH_SECONDS = 1.0
 """Between snapshots of a run that goes on."""
-
-LOOK_SECONDS = 15.0
-"""Between looks at a run that has ended: somebody may have asked for what is unscored again."""
 
 _OPEN_AGAIN_SECONDS = 60.0
 """A run that the aggregator refused is offered to it again, in case the reason was not in its spec."""
@@ -91,6 +87,8 @@ class Execution:
         self._opened: int | None = None
         self._refused_at = 0.0
         self.problem = ""
+        self.reason = ""
+        """The machine word of the problem."""
         self.found = False
         """Whether it had ended before it was first opened here."""
 
@@ -135,9 +133,7 @@ class Execution:
 
     def make_calls(self, actions: Iterable[Action]) -> None:
         """Makes the calls among some actions, and has snapshots come."""
-        if self.final:
-            self._calls.make("look", self._look)
-        elif self.opened:
+        if self.opened and not self.final:
             self._asking.follow(WATCH_SECONDS)
         for action in actions:
             if isinstance(action, OpenRun):
@@ -160,7 +156,7 @@ class Execution:
     async def _open(self) -> RunSnapshot:
         first = self.known.snapshot is None
         snapshot = await self._accepted()
-        self._opened, self.problem = snapshot.epoch, ""
+        self._opened, self.problem, self.reason = snapshot.epoch, "", ""
         self.found = (first and snapshot.state is not RunState.RUNNING) or self.found
         _log.info("run opened", run=self.request.run_id, epoch=snapshot.epoch)
         return snapshot
@@ -184,10 +180,6 @@ class Execution:
             return False
         return True
 
-    async def _look(self) -> None:
-        await asyncio.sleep(LOOK_SECONDS)
-        self._looked(await self._client.get())
-
     def _looked(self, snapshot: RunSnapshot) -> None:
         before = self.known.snapshot
         if not self.known.looked(snapshot):
@@ -198,6 +190,6 @@ class Execution:
 
     def _cannot(self, error: AssayError) -> None:
         _log.error("cannot go on", run=self.request.run_id, error=str(error))
-        self.problem = str(error)
+        self.problem, self.reason = str(error), error.reason
         self._refused_at = time.monotonic()
         self._changed()

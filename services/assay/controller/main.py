@@ -23,6 +23,7 @@ from assay.controller.leading import Leading
 from assay.controller.manager import Manager
 from assay.controller.pods import platform_of
 from assay.controller.reconcile import Surroundings
+from assay.controller.resting import Resting
 from assay.controller.watches import AnyChange, Watches
 from assay.controller.writing import Writer
 from assay.domain.errors import (
@@ -42,12 +43,10 @@ from assay.rpc.channel import open_channel
 from assay.rpc.credentials import authenticator, token_source
 from assay.rpc.dataset_client import DatasetClient
 from assay.rpc.run_client import RunClient
+from assay.rpc.run_results_client import RunResultsClient
 from assay.rpc.server import serve
 from assay.store.leadership import this_process
 from assay.telemetry.log import set_up_logging
-
-LEASE_SECONDS = 15
-"""How long nobody acts after a controller was killed."""
 
 _WRITE_THREADS = 8
 _RESOLVE_SECONDS = 2.0
@@ -77,18 +76,27 @@ class _Line:
             return  # The process is ending: nobody listens any more.
 
 
+@dataclass(frozen=True, slots=True)
+class _Callees:
+    """Whom to call: two channels that all runs share."""
+
+    of: Callable[[str], Clients]
+    results: RunResultsClient
+
+
 @asynccontextmanager
-async def _clients(
-    config: ControllerConfig,
-) -> AsyncIterator[Callable[[str], Clients]]:
-    """Whom to call about a run: two channels that all runs share."""
+async def _callees(config: ControllerConfig) -> AsyncIterator[_Callees]:
+    """Connects when first used, and again when needed."""
     token = token_source(config)
     async with (
         open_channel(config.aggregator, token, config.tls) as aggregator,
         open_channel(config.datasets, token, config.tls) as datasets,
     ):
         dataset = DatasetClient(datasets)
-        yield lambda run_id: Clients(RunClient(aggregator, run_id=run_id), dataset)
+        yield _Callees(
+            lambda run_id: Clients(RunClient(aggregator, run_id=run_id), dataset),
+            RunResultsClient(aggregator),
+        )
 
 
 async def _by_number(address: str, stop: asyncio.Event) -> str:
@@ -120,11 +128,11 @@ def _lease(
         raise ConfigError("lease", "the claim has no name", "name the release's Lease")
     we = this_process()
     return KubernetesLease(
-        KubeApi(Transport(access, timeouts=timeouts_for(LEASE_SECONDS))),
+        KubeApi(Transport(access, timeouts=timeouts_for(config.lease_seconds))),
         config.namespace,
         config.lease,
         f"{we.host}_{we.name}",
-        duration=LEASE_SECONDS,
+        duration=config.lease_seconds,
         stop=stop,
     )
 
@@ -145,32 +153,37 @@ async def _attend(config: ControllerConfig, line: _Line) -> None:
     watches = Watches(
         api, config.namespace, config.release, changed=changed, broken=line.broken
     )
-    with ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="writes") as executor:
-        async with _clients(config) as clients_of:
-            around = Surroundings(
+    executor = ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="writes")
+    writer = Writer(api, config.namespace, watches, held=lease.held, executor=executor)
+    async with _callees(config) as callees:
+        resting = Resting(callees.results.runs)
+        manager = Manager(
+            Surroundings(
                 watches=watches,
-                writer=Writer(
-                    api, config.namespace, watches, held=lease.held, executor=executor
-                ),
+                writer=writer,
                 platform=platform,
-                clients_of=clients_of,
+                clients_of=callees.of,
+                resting=resting,
                 store=config.store,
                 reporter=socket.gethostname(),
             )
-            manager = Manager(around)
-            managers.append(manager)
-            leading = Leading(
-                lease,
-                stop,
-                leads=lambda leads: line.say(lambda: manager.lead(leads)),
-                broken=line.broken,
-            )
-            watches.start()
-            leading.start()
-            await line.stop.wait()
-            await manager.end()
-            await asyncio.to_thread(leading.end, _STOP_SECONDS)
-            await asyncio.to_thread(watches.stop)
+        )
+        managers.append(manager)
+        leading = Leading(
+            lease,
+            stop,
+            leads=lambda leads: line.say(lambda: manager.lead(leads)),
+            broken=line.broken,
+        )
+        looking = asyncio.create_task(resting.run())
+        watches.start()
+        leading.start()
+        await line.stop.wait()
+        looking.cancel()
+        await manager.end()
+        await asyncio.to_thread(leading.end, _STOP_SECONDS)
+        await asyncio.to_thread(watches.stop)
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 async def _serve(config: ControllerConfig) -> None:

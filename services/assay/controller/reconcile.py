@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
 from assay.controller.conditions import Kind
 from assay.controller.evalrun import Admission, EvalRun, Request, admitted
 from assay.controller.execution import Execution
-from assay.controller.jobs import RUN_LABEL, Owner
+from assay.controller.holdings import Holdings, ended, run_of
+from assay.controller.jobs import Owner
 from assay.controller.plan import (
-    DeleteJob,
-    PatchJob,
     Write,
     dismiss,
     expire,
@@ -30,12 +28,13 @@ from assay.controller.plan import (
     writes_for,
 )
 from assay.controller.pods import Platform
-from assay.controller.seats import Moment, Seats, seats, witnessed
+from assay.controller.resting import Resting
+from assay.controller.seats import Seats
 from assay.controller.status import FINAL
-from assay.controller.telling import Teller
+from assay.controller.telling import TICK_SECONDS, Teller
 from assay.controller.watches import Watches
-from assay.controller.words import Sight
-from assay.controller.workloads import Job, Pod
+from assay.controller.words import CANNOT, Sight
+from assay.controller.workloads import Job
 from assay.controller.writing import Writer
 from assay.domain.actions import Action, Leave, Outcome, Wait
 from assay.domain.decide import decide
@@ -71,6 +70,7 @@ class Surroundings:
     writer: Writer
     platform: Platform
     clients_of: Callable[[str], Clients]
+    resting: Resting
     store: str
     reporter: str
 
@@ -92,11 +92,9 @@ class Reconciler:
         self._changed = asyncio.Event()
         self._admission: Admission | None = None
         self._execution: Execution | None = None
-        self._witness: dict[str, int] | None = None
-        self._touched: set[Key] = set()
+        self._holdings = Holdings(self.uid, around.watches, around.writer)
         self._closed: set[str] = set()
         self._teller = Teller(around.writer, around.reporter)
-        self._refused = ""
         self._log = _log.bind(evalrun=metadata.name)
 
     @property
@@ -121,9 +119,7 @@ class Reconciler:
                     await asyncio.sleep(backoff.next(error.retry_after or 0.0))
                     continue
                 except PermanentError as error:
-                    # A quota, a right that is missing: somebody may mend it any time.
                     self._log.error("refused", error=str(error))
-                    self._refused = str(error)
                     await asyncio.sleep(backoff.next())
                     continue
                 except Exception:  # noqa: BLE001 - a run's trouble is not the others'
@@ -135,6 +131,8 @@ class Reconciler:
                     async with asyncio.timeout(wait):
                         await self._changed.wait()
         finally:
+            if self._admission and self._admission.request:
+                self._around.resting.leave(self._admission.request.run_id)
             await self._end_execution()
 
     def _item(self) -> EvalRun | None:
@@ -147,20 +145,23 @@ class Reconciler:
     async def _pass(self) -> float:
         """One look; returns the seconds after which the next is due at the latest."""
         item, watches = self._item(), self._around.watches
-        self._touched = {key for key in self._touched if not watches.jobs.trusted(key)}
         if item is None:
             return 0.0
-        if self._touched or not watches.fresh or not watches.runs.trusted(self._key):
+        seen = self._holdings.settled and watches.runs.trusted(self._key)
+        if not seen or not watches.fresh:
             return STALE_SECONDS
         self._admission = admitted(item, self._admission)
         request = self._admission.request
         if request is None:
             await self._end_execution()
-            await self._write(self._of_others(""))
+            await self._holdings.write(ended(self._holdings.others("")))
             return await self._teller.tell(item, Sight(admission=self._admission))
         await self._supersede(item, request)
-        if self._touched:
+        if not self._holdings.settled:
             return STALE_SECONDS
+        if self._rests(item, request):
+            return await self._rest(item, request)
+        self._begin(item, request)
         return await self._go_on(item, request)
 
     # Executions
@@ -168,7 +169,10 @@ class Reconciler:
     async def _supersede(self, item: EvalRun, request: Request) -> None:
         """Sees that the execution that is meant is the only one: others are closed, then their Jobs go."""
         told = item.told()
-        former = {_run_of(job) for job in self._jobs() if job.live}
+        others = self._holdings.others(request.run_id)
+        former = {run_of(job) for job in others}
+        if told.run_id != request.run_id:
+            self._around.resting.leave(told.run_id)
         if told.state != "Complete":
             former.add(told.run_id)
         for run_id in sorted(former - {request.run_id, ""} - self._closed):
@@ -176,20 +180,24 @@ class Reconciler:
                 await self._around.clients_of(run_id).run.close()
                 self._log.info("execution superseded", run=run_id)
             self._closed.add(run_id)
-        await self._write(self._of_others(request.run_id))
+        await self._holdings.write(ended(others))
         present = self._execution
-        if present is not None and present.request.run == request.run:
-            present.request = request
+        if present is not None and present.request.run != request.run:
+            await self._end_execution()
+
+    def _begin(self, item: EvalRun, request: Request) -> None:
+        """Sees that the execution is looked after."""
+        if self._execution is not None:
+            self._execution.request = request
             return
-        await self._end_execution()
         self._closed.discard(request.run_id)
-        self._witness = None
+        self._holdings.begin()
+        self._around.resting.leave(request.run_id)
+        former = [e.run_id for e in item.told().executions or ()]
         self._execution = Execution(
             request,
             self._around.clients_of,
-            adopts=[
-                e.run_id for e in told.executions or () if e.run_id != request.run_id
-            ],
+            adopts=[run_id for run_id in former if run_id != request.run_id],
             changed=self.wake,
         )
 
@@ -198,26 +206,41 @@ class Reconciler:
             await self._execution.end()
             self._execution = None
 
-    def _of_others(self, run_id: str) -> list[Write]:
-        """Removes the Jobs that live of any other execution of this EvalRun."""
-        return [
-            DeleteJob(job.metadata.name, job.metadata.uid)
-            for job in self._jobs()
-            if job.live and _run_of(job) != run_id
-        ]
+    def _rests(self, item: EvalRun, request: Request) -> bool:
+        """Whether all was told of an execution that has ended, and nobody had it go on."""
+        told = item.told()
+        failed = told.condition(Kind.FAILED)
+        if (
+            (self._execution is not None and not self._execution.final)
+            or told.run_id != request.run_id
+            or told.state not in FINAL
+            or told.observed_generation != item.metadata.generation
+            or (failed is not None and failed.reason in CANNOT.values())
+        ):
+            return False
+        return self._around.resting.rest(request.run_id, self.wake)
+
+    async def _rest(self, item: EvalRun, request: Request) -> float:
+        """Of an execution that has ended nothing is left but its Jobs, as long as they may stay."""
+        await self._end_execution()
+        jobs = self._holdings.jobs(request.run_id)
+        owner = Owner(metadata=item.metadata, request=request)
+        await self._holdings.write([*ended(jobs), *expire(owner, jobs)])
+        return TICK_SECONDS
 
     # The present one
 
     async def _go_on(self, item: EvalRun, request: Request) -> float:
         execution = self._present()
-        jobs = self._jobs(request.run_id)
+        jobs = self._holdings.jobs(request.run_id)
         if self._asked_again(item, execution):
             # What ended before counts no more; Jobs that are going are waited for.
-            await self._write(forgive(jobs))
+            execution.known.forgive()
+            await self._holdings.write(forgive(jobs))
             if any(not job.live for job in jobs):
                 return STALE_SECONDS
         owner = Owner(metadata=item.metadata, request=request)
-        there = self._seats(request, jobs)
+        there = self._holdings.seats(request, execution.known.progress())
         world = execution.observed(
             workers=there.workers,
             scorers=there.scorers,
@@ -226,10 +249,17 @@ class Reconciler:
         )
         actions = decide(request.run, world)
         execution.make_calls(actions)
-        await self._write(self._writes(owner, there, jobs, actions))
-        self._refused = ""
+        refusal: PermanentError | None = None
+        try:
+            await self._holdings.write(self._writes(owner, there, jobs, actions))
+        except PermanentError as error:
+            # A quota, a right that is missing: people are told, and it is tried again.
+            refusal = error
         leave = next((a for a in actions if isinstance(a, Leave)), None)
-        due = await self._teller.tell(item, self._sight(item, there, leave))
+        sight = self._sight(item, there, leave, refusal)
+        due = await self._teller.tell(item, sight)
+        if refusal is not None:
+            raise refusal
         until = min(
             (a.until for a in actions if isinstance(a, Wait) and a.until is not None),
             default=float("inf"),
@@ -264,59 +294,36 @@ class Reconciler:
         writes = upkeep(owner, there, platform)
         for action in actions:
             writes += writes_for(action, owner, there, platform)
-        return list({_object(write): write for write in reversed(writes)}.values())
-
-    def _seats(self, request: Request, jobs: Sequence[Job]) -> Seats:
-        """What is there of the present execution, and since when deaths are counted."""
-        run_id = request.run_id
-        pods = [
-            pod for pod in self._around.watches.pods.items() if _run_of(pod) == run_id
-        ]
-        progress = self._present().known.progress()
-        self._witness = witnessed(self._witness, pods, progress)
-        return seats(
-            run_id,
-            request.run,
-            self.uid,
-            jobs=jobs,
-            pods=pods,
-            moment=Moment(now=time.monotonic(), wall=datetime.now(UTC)),
-            witness=self._witness,
-        )
+        return writes
 
     def _present(self) -> Execution:
         if self._execution is None:
             raise AssertionError("an execution is made before it goes on")
         return self._execution
 
-    def _jobs(self, run_id: str | None = None) -> list[Job]:
-        """Jobs of this EvalRun, or all of one execution."""
-        return [
-            job
-            for job in self._around.watches.jobs.items()
-            if (_run_of(job) == run_id if run_id else _owner_of(job) == self.uid)
-        ]
-
-    async def _write(self, writes: Iterable[Write]) -> None:
-        for write in writes:
-            self._touched.add(await self._around.writer.carry_out(write))
-
     # What is told
 
-    def _sight(self, item: EvalRun, there: Seats, leave: Leave | None) -> Sight:
+    def _sight(
+        self,
+        item: EvalRun,
+        there: Seats,
+        leave: Leave | None,
+        refusal: PermanentError | None,
+    ) -> Sight:
         execution = self._present()
         if self._admission is None:
             raise AssertionError("an EvalRun is admitted before it is told of")
         problem = execution.problem
         if leave is not None and leave.outcome is Outcome.FAILED:
             problem = leave.message
-        refused = (self._refused,) if self._refused else ()
+        refused = (str(refusal),) if refusal else ()
         return Sight(
             admission=self._admission,
             snapshot=execution.known.snapshot,
             hindrances=(*there.hindrances, *refused),
             lost=bool(there.lost),
             problem=problem,
+            reason=execution.reason,
             waiting="waits for the aggregator to accept it",
             found=self._was_found(item, execution),
             store=self._around.store,
@@ -332,20 +339,3 @@ class Reconciler:
         }:
             return complete is not None and complete.reason == "AlreadyComplete"
         return execution.found
-
-
-def _run_of(item: Job | Pod) -> str:
-    return (item.metadata.labels or {}).get(RUN_LABEL, "")
-
-
-def _owner_of(job: Job) -> str:
-    owners = job.metadata.owner_references or ()
-    return next((owner.uid for owner in owners if owner.controller), "")
-
-
-def _object(write: Write) -> str:
-    """Which Job a write is about: of two about one, the first is made, and then all is looked at again."""
-    match write:
-        case PatchJob() | DeleteJob():
-            return write.name
-    return str(write.manifest["metadata"]["name"])

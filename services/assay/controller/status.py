@@ -61,6 +61,7 @@ _TOLD: dict[tuple[Kind, str], Literal["Normal", "Warning"]] = {
     (Kind.COMPLETE, "CoverageBelowThreshold"): "Warning",
     (Kind.FAILED, "RunFailed"): "Warning",
     (Kind.FAILED, "CannotGoOn"): "Warning",
+    (Kind.FAILED, "EndpointChanged"): "Warning",
     (Kind.FAILED, "Cancelled"): "Normal",
     (Kind.SUSPENDED, "Suspended"): "Normal",
 }

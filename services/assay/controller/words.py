@@ -14,6 +14,9 @@ from assay.domain.report import RunState
 from assay.domain.snapshot import RunSnapshot, TaskSnapshot
 from assay.domain.task import TaskState
 
+CANNOT = {"ENDPOINT_CHANGED": "EndpointChanged", "": "CannotGoOn"}
+"""Reasons of `Failed` that are the controller's own: the aggregator does not say that the run has ended."""
+
 _SCORABLE = frozenset({TaskState.INFERRED, TaskState.SCORING})
 
 
@@ -26,6 +29,7 @@ class Sight:
         hindrances: why pods do not begin.
         lost: some model's workers are all on nodes that do not answer.
         problem: why nothing more will come of it, though the aggregator does not say so; empty: it may.
+        reason: the machine word of the problem.
         waiting: what is waited for before there can be a snapshot; empty: nothing in particular.
         found: the execution had ended before this controller began it.
         store: where results lie, for people.
@@ -36,6 +40,7 @@ class Sight:
     hindrances: tuple[str, ...] = ()
     lost: bool = False
     problem: str = ""
+    reason: str = ""
     waiting: str = ""
     found: bool = False
     store: str = ""
@@ -82,7 +87,7 @@ def _refused(why: str) -> dict[Kind, Word]:
 
 def _unseen(sight: Sight) -> dict[Kind, Word]:
     pending = unknown("Pending", sight.waiting)
-    failed = yes("CannotGoOn", sight.problem) if sight.problem else no("NotFailed")
+    failed = _cannot(sight) if sight.problem else no("NotFailed")
     return {
         Kind.DATASET_READY: pending,
         Kind.INFERRING: pending,
@@ -180,8 +185,12 @@ def _failed(sight: Sight, snapshot: RunSnapshot) -> Word:
         cure = "write fresh: <any new word> into spec.file to evaluate again"
         return yes("Cancelled", f"somebody cancelled it; {cure}")
     if sight.problem and snapshot.state is RunState.RUNNING:
-        return yes("CannotGoOn", sight.problem)
+        return _cannot(sight)
     return no("NotFailed")
+
+
+def _cannot(sight: Sight) -> Word:
+    return yes(CANNOT.get(sight.reason, "CannotGoOn"), sight.problem)
 
 
 def _told(tasks: Iterable[TaskSnapshot]) -> str:

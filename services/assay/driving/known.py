@@ -71,6 +71,14 @@ class Known:
             failed_at=time.monotonic(),
         )
 
+    def forgive(self) -> None:
+        """Forgets preparations that failed: they are tried again."""
+        self._preparations = {
+            key: known
+            for key, known in self._preparations.items()
+            if known.state is not PreparationState.FAILED
+        }
+
     def progress(self) -> int:
         """How far the run has come, as one number."""
         states = [p.state for p in self._preparations.values()]
