@@ -27,7 +27,7 @@ def survived(node, platform, digits, figure):
     for component, (container, after) in VICTIMS.items():
         kept |= before_the_kill(platform, digits, component, container, after)
     begun = time.monotonic()
-    platform.wait("killed", seconds=110)
+    platform.wait("killed")
     figure(f"three kills: complete {time.monotonic() - begun:.0f} s after the last")
     return kept
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.cluster_digits import IMAGE, PROGRAM, evaluation
 
-TABLE = "Digits400"
+TABLE = "Digits240"
 KEY = "digits-svm"
 
 
@@ -17,7 +17,7 @@ def values(digits, replicas, **changes):
         "engine": "custom",
         "image": IMAGE,
         "command": ["python", "-c", PROGRAM.read_text()],
-        "args": ["--port", "8000", "--pace", "0.2"],
+        "args": ["--port", "8000", "--pace", "0.25"],
         "env": [{"name": "PYTHONPATH", "value": "/opt/digits"}],
         "sharedMemory": "64Mi",
     }
@@ -65,7 +65,7 @@ def test_one_job_is_rescaled_and_a_third_seat_waits_for_a_gpu(served, figure):
     )
     assert [seats for (_, seats), _ in seen] == [2, 3, 1]
     assert len({uid for (uid, _), _ in seen}) == 1
-    assert release.status()["progress"] == "400/400"
+    assert release.status()["progress"] == "240/240"
     assert len(release.status()["executions"]) == 1
 
 

@@ -44,8 +44,8 @@ def test_former_results_stay_and_the_way_back_asks_nothing(history, release):
 
 
 def test_a_suspended_run_has_no_pods_and_goes_on(history, release, digits, here):
-    digits.reset(pace=0.3)
-    values = evaluation(digits.base, "Digits120")
+    digits.reset(pace=1.0)
+    values = evaluation(digits.base, "Digits240")
     release.upgrade(**values)
     release.until("it answers", lambda: digits.asked().counts)
     release.upgrade(**values, suspend=True)
@@ -54,9 +54,9 @@ def test_a_suspended_run_has_no_pods_and_goes_on(history, release, digits, here)
         "no pod of it is left",
         lambda: not release.get("pods", "-l", "assay.dev/run")["items"],
     )
-    assert len(digits.asked().counts) < 120
+    assert len(digits.asked().counts) < 240
     digits.reset()
     release.upgrade(**values)
     release.wait()
-    assert release.results(release.run_id()) == here.results("Digits120")
+    assert release.results(release.run_id()) == here.results("Digits240")
     assert {"Suspended", "Resumed", "Superseded"} <= set(release.events())

@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import re
+import signal
 import sys
 import time
 from collections import Counter
@@ -101,7 +102,7 @@ class Book:
 
 
 async def main(port: int, pace: float, name: str) -> None:
-    """Serves until it is killed."""
+    """Serves until SIGTERM."""
     book = Book()
     book.pace = pace
     models = dict(await asyncio.to_thread(learned))
@@ -115,7 +116,10 @@ async def main(port: int, pace: float, name: str) -> None:
     await web.TCPSite(runner, "0.0.0.0", port).start()
     sys.stdout.write(f"serving {runner.addresses[0][1]}\n")
     sys.stdout.flush()
-    await asyncio.Event().wait()
+    stop = asyncio.Event()
+    # The first process of a container has no default for it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
 
 
 if __name__ == "__main__":

@@ -19,11 +19,19 @@ def image(name: str) -> str:
 
 def platform() -> dict[str, Any]:
     """Values of the chart that name them, with a store that goes with the release."""
-    demo = {"enabled": True, "storageClass": "-"}
+    demo: dict[str, Any] = {"enabled": True, "storageClass": "-"}
     if _REGISTRY:
         images = {"registry": _REGISTRY, "pullPolicy": "Always"}
         demo["image"] = minio_at(_REGISTRY)
     else:
         images = {"registry": _HERE, "pullPolicy": "Never"}
         demo["image"] = MINIO_IMAGE
-    return {"images": images, "store": {"demo": demo}}
+    # Several releases stand side by side on two cores.
+    modest = {"resources": {"requests": {"cpu": "10m"}}}
+    parts = ("controller", "datasetService", "aggregator", "scorer")
+    demo["resources"] = modest["resources"]
+    return {
+        "images": images,
+        "store": {"demo": demo},
+        **dict.fromkeys(parts, modest),
+    }

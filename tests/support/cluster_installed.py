@@ -91,7 +91,7 @@ class Release:
         listed = self.status(run).get("conditions", [])
         return next((c for c in listed if c["type"] == kind), {})
 
-    def wait(self, run: str = "demo", condition: str = "Complete", seconds: int = 100):
+    def wait(self, run: str = "demo", condition: str = "Complete", seconds: int = 200):
         """`kubectl wait` for a condition; what the cluster knows stands in the failure."""
         words = (f"evalrun/{run}", f"--for=condition={condition}")
         self.until(f"{run} is looked at", lambda: self.seen(run))
@@ -110,7 +110,7 @@ class Release:
         told = item.get("status", {}).get("observedGeneration")
         return bool(told == item["metadata"]["generation"])
 
-    def until(self, what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    def until(self, what: str, holds: Callable[[], Any], seconds: float = 120) -> Any:
         """Waits for the cluster; returns what `holds` says once it is true."""
         end = time.monotonic() + seconds
         while not (found := holds()):
