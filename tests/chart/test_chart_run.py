@@ -98,6 +98,27 @@ def test_an_engine_that_cannot_start_is_refused_with_the_cure(
         ({"store": {"endpoint": "s3:9000", "demo": {"enabled": True}}}, "keep the one"),
         ({"store": {"endpoint": "http://s3:9000"}}, "write host[:port] alone"),
         ({"store": {"endpoint": "s3:9000"}}, "store.existingSecret: is empty"),
+        ({"store": {"endpoint": "s3:9000/bucket"}}, "is no host[:port]"),
+        (
+            {"store": {"caSecret": "ca", "demo": {"enabled": True}}},
+            "store.caSecret: the store is asked without TLS",
+        ),
+        (
+            {"store": {"accessKey": "a", "demo": {"enabled": True}}},
+            "store.accessKey: one of",
+        ),
+        (
+            {
+                "store": {
+                    "endpoint": "s3",
+                    "existingSecret": "s",
+                    "accessKey": "a",
+                    "secretKey": "k",
+                }
+            },
+            "store.accessKey: there is a store.existingSecret as well",
+        ),
+        ({"queue": {"priorityClass": "p"}}, "queue.priorityClass: there is no"),
         ({"models": {"Other": {}}}, "models.Other: is no model of eval_config"),
         ({"models": {"m": {}}, "eval_config": None}, "models.m: says how a model of"),
         ({"judges": {"gpt": {}}}, "judges.gpt: no run in a cluster asks a judge"),
