@@ -31,6 +31,16 @@ from support.binaries import binary
 START_SECONDS = 100
 ADMIN = "admin-of-the-tests"
 NOBODY = "nobody-of-the-tests"
+CONTROLLER = "controller-of-the-tests"
+_AUDITED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "users": ["controller"]},
+        {"level": "None"},
+    ],
+}
 
 
 @dataclass
@@ -56,6 +66,12 @@ class ApiServer:
         if self.process is not None:
             self.process.kill()
             self.process.wait(10)
+
+    def calls_of_controller(self) -> list[dict[str, Any]]:
+        """Every request that was made with the controller's token and has begun to be answered."""
+        log = self.folder / "audit.log"
+        text = log.read_text() if log.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
 
     def kubeconfig(self, *, name: str = "admin", **user: Any) -> Path:
         """A kubeconfig whose user proves itself as given."""
@@ -164,8 +180,12 @@ def _inline(data: bytes) -> str:
 def running_api_server(folder: Path) -> Iterator[ApiServer]:
     """Starts a database and an API server over it, and ends both."""
     make_certificates(folder)
-    rows = f'{ADMIN},admin,1,"system:masters"\n{NOBODY},nobody,2,""\n'
+    rows = (
+        f'{ADMIN},admin,1,"system:masters"\n{NOBODY},nobody,2,""\n'
+        f'{CONTROLLER},controller,3,"system:masters"\n'
+    )
     (folder / "tokens.csv").write_text(rows)
+    (folder / "audit.json").write_text(json.dumps(_AUDITED))
     database, peers, port = (_free_port() for _ in range(3))
     etcd = [binary("etcd"), f"--data-dir={folder}/etcd", "--unsafe-no-fsync"]
     etcd += _addresses("client", database) + _addresses("peer", peers)
@@ -197,6 +217,8 @@ def _flags(folder: Path, database: int, port: int) -> list[Any]:
         f"--tls-private-key-file={folder}/api.key",
         f"--client-ca-file={folder}/ca.crt",
         f"--token-auth-file={folder}/tokens.csv",
+        f"--audit-policy-file={folder}/audit.json",
+        f"--audit-log-path={folder}/audit.log",
         "--authorization-mode=RBAC",
         # There is no controller that would make a namespace's default account.
         "--disable-admission-plugins=ServiceAccount",

@@ -23,12 +23,22 @@ import msgspec
 import yaml
 
 from assay.kube.api import KubeApi
+from assay.kube.lease import Lease
 from assay.kube.objects import KubeObject
-from assay.kube.resources import DEFINITIONS, EVAL_RUNS, EVENTS, JOBS, NAMESPACES
+from assay.kube.resources import (
+    DEFINITIONS,
+    EVAL_RUNS,
+    EVENTS,
+    JOBS,
+    LEASES,
+    NAMESPACES,
+)
 from assay.kube.transport import Transport
-from assay.process.contract import S3StoreConfig
+from assay.process.contract import ChannelTls, S3StoreConfig
 from assay.rpc.callers import Role
-from support.api_server import ADMIN, ApiServer, running_api_server
+from assay.rpc.channel import open_channel
+from assay.rpc.run_client import RunClient
+from support.api_server import CONTROLLER, ApiServer, running_api_server
 from support.binaries import binary
 from support.bucket_services import TOKEN, Services
 from support.charts import CHART
@@ -37,6 +47,7 @@ from support.tiny_kubelet import TinyKubelet, tiny_kubelet
 
 RELEASE = "demo"
 AWAIT_SECONDS = 60
+LEASE_SECONDS = 4
 _CONTROLLERS = "job-controller,garbage-collector-controller"
 
 
@@ -112,17 +123,18 @@ class Place:
 
     # The release.
 
-    async def controller(self) -> ControllerProcess:
+    async def controller(self, **config: Any) -> ControllerProcess:
         """Starts one more."""
         account = self.folder / "account"
         if not account.exists():
             account.mkdir()
-            (account / "token").write_text(ADMIN)
+            (account / "token").write_text(CONTROLLER)
             (account / "namespace").write_text(self.namespace)
             (account / "ca.crt").write_bytes(
                 (self.server.folder / "ca.crt").read_bytes()
             )
         log = self.folder / f"controller-{len(self.controllers)}.log"
+        log.touch()
         host, port = self.server.address.removeprefix("https://").split(":")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -131,7 +143,7 @@ class Place:
             "--config-env=ASSAY_CONFIG",
             env={
                 **os.environ,
-                "ASSAY_CONFIG": json.dumps(self._config(account, log)),
+                "ASSAY_CONFIG": json.dumps(self._config(account, log) | config),
                 "KUBERNETES_SERVICE_HOST": host,
                 "KUBERNETES_SERVICE_PORT": port,
             },
@@ -161,6 +173,7 @@ class Place:
             "tls_secret": "demo-assay-tls",
             "images": {"worker": "assay/worker:1", "scorer": "assay/scorer:1"},
             "lease": "demo-assay-controller",
+            "lease_seconds": LEASE_SECONDS,
             "service_account": str(account),
             "store": "s3://bucket/of/the/tests",
         }
@@ -221,6 +234,40 @@ class Place:
         """All Jobs, by name."""
         listed = self.api.list(JOBS, self.namespace, of=Whole).items
         return {job.metadata.name: job for job in listed}
+
+    def calls(self, *verbs: str) -> list[dict[str, Any]]:
+        """What controllers asked of the API server about this namespace."""
+        return [
+            call
+            for call in self.server.calls_of_controller()
+            if call["objectRef"].get("namespace") == self.namespace
+            and (not verbs or call["verb"] in verbs)
+        ]
+
+    def holder(self) -> str:
+        """Who has the Lease; empty: nobody."""
+        lease = self.api.get(LEASES, "demo-assay-controller", self.namespace, of=Lease)
+        return lease.holder
+
+    async def client(self, run_id: str) -> RunClient:
+        """Calls about a run, as a command line makes them."""
+        tls = ChannelTls.model_validate(tls_of(self.server))
+        channel = open_channel(self.services.aggregator, TOKEN, tls)
+        return RunClient(await self.stack.enter_async_context(channel), run_id=run_id)
+
+    def running(self) -> list[str]:
+        """Jobs that have not ended."""
+        jobs = self.jobs().items()
+        return [name for name, job in jobs if not job.status.get("conditions")]
+
+    def answered(self, name: str = "eval") -> int:
+        """Samples of an EvalRun's first task that have an answer."""
+        tasks = self.run(name).status.get("tasks") or [{}]
+        return int(tasks[0].get("answered", 0))
+
+    def delete(self, name: str = "eval") -> None:
+        """Deletes an EvalRun."""
+        self.api.delete(EVAL_RUNS, name, self.namespace)
 
     def events(self) -> list[str]:
         """Reasons of all Events."""

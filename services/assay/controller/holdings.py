@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from assay.controller.evalrun import Request
@@ -96,10 +96,24 @@ def run_of(item: Job | Pod) -> str:
     return (item.metadata.labels or {}).get(RUN_LABEL, "")
 
 
-def ended(jobs: Sequence[Job]) -> list[Write]:
+def removals(jobs: Iterable[Job]) -> list[Write]:
     """Removes the Jobs among these that live."""
     living = [job.metadata for job in jobs if job.live]
     return [DeleteJob(metadata.name, metadata.uid) for metadata in living]
+
+
+def left_over(jobs: Iterable[Job], *, scored: bool) -> list[Write]:
+    """Removes what lives of an execution that has ended.
+
+    Args:
+        jobs: of the execution.
+        scored: all its tasks have a score: scorers have nothing left to do but end, and their logs stay.
+    """
+    return removals(job for job in jobs if not (scored and _role_of(job) == "scorer"))
+
+
+def _role_of(job: Job) -> str:
+    return (job.metadata.labels or {}).get("app.kubernetes.io/component", "")
 
 
 def _owner_of(job: Job) -> str:

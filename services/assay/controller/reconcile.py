@@ -17,7 +17,7 @@ import structlog
 from assay.controller.conditions import Kind
 from assay.controller.evalrun import Admission, EvalRun, Request, admitted
 from assay.controller.execution import Execution
-from assay.controller.holdings import Holdings, ended, run_of
+from assay.controller.holdings import Holdings, left_over, removals, run_of
 from assay.controller.jobs import Owner
 from assay.controller.plan import (
     Write,
@@ -30,7 +30,7 @@ from assay.controller.plan import (
 from assay.controller.pods import Platform
 from assay.controller.resting import Resting
 from assay.controller.seats import Seats
-from assay.controller.status import FINAL
+from assay.controller.status import FINAL, SCORED
 from assay.controller.telling import TICK_SECONDS, Teller
 from assay.controller.watches import Watches
 from assay.controller.words import CANNOT, Sight
@@ -154,7 +154,7 @@ class Reconciler:
         request = self._admission.request
         if request is None:
             await self._end_execution()
-            await self._holdings.write(ended(self._holdings.others("")))
+            await self._holdings.write(removals(self._holdings.others("")))
             return await self._teller.tell(item, Sight(admission=self._admission))
         await self._supersede(item, request)
         if not self._holdings.settled:
@@ -180,7 +180,7 @@ class Reconciler:
                 await self._around.clients_of(run_id).run.close()
                 self._log.info("execution superseded", run=run_id)
             self._closed.add(run_id)
-        await self._holdings.write(ended(others))
+        await self._holdings.write(removals(others))
         present = self._execution
         if present is not None and present.request.run != request.run:
             await self._end_execution()
@@ -225,7 +225,8 @@ class Reconciler:
         await self._end_execution()
         jobs = self._holdings.jobs(request.run_id)
         owner = Owner(metadata=item.metadata, request=request)
-        await self._holdings.write([*ended(jobs), *expire(owner, jobs)])
+        gone = left_over(jobs, scored=item.told().state in SCORED)
+        await self._holdings.write([*gone, *expire(owner, jobs)])
         return TICK_SECONDS
 
     # The present one
@@ -288,7 +289,8 @@ class Reconciler:
         platform = self._around.platform
         match actions:
             case [Leave(Outcome.FINISHED)]:
-                return [*dismiss(there), *expire(owner, jobs)]
+                # What lives is seen to once this was told.
+                return expire(owner, jobs)
             case [Leave()]:
                 return dismiss(there)
         writes = upkeep(owner, there, platform)

@@ -34,7 +34,8 @@ MOST_TASKS = 200
 MOST_EXECUTIONS = 10
 SUPERSEDED = "Superseded"
 
-FINAL = frozenset({"Complete", "BelowCoverage", "Failed", "Cancelled"})
+SCORED = frozenset({"Complete", "BelowCoverage"})
+FINAL = SCORED | {"Failed", "Cancelled"}
 _ENDED = {
     RunState.COMPLETE: "Complete",
     RunState.BELOW_COVERAGE: "BelowCoverage",
