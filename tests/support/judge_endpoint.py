@@ -66,7 +66,10 @@ class JudgeEndpoint:
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
-        if body["messages"][-1]["content"] == "hello":
+        if body["messages"][-1]["content"] in (
+            "hello",
+            [{"text": "hello", "type": "text"}],
+        ):
             return _completion("Hello.")
         self.bodies[json.dumps(body, sort_keys=True)] += 1
         reply = self.reply(body)

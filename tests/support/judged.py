@@ -244,11 +244,13 @@ def _figures(scores) -> dict[tuple[str, str], object]:
     return found
 
 
-async def both(folder: Path, name: str, columns, answers, endpoint, **options):
+async def both(
+    folder: Path, name: str, columns, answers, endpoint, *, label: str = LABEL
+):
     """The two sides, one beside the other."""
     asker = Asker(endpoint)
     theirs = asyncio.to_thread(
-        score_peer, folder / "b", name, columns, answers, endpoint
+        score_peer, folder / "b", name, columns, answers, endpoint, label=label
     )
-    ours = score(folder / "a", name, columns, answers, asker, **options)
+    ours = score(folder / "a", name, columns, answers, asker, label=label)
     return *(await asyncio.gather(ours, theirs)), asker
