@@ -48,27 +48,28 @@ def endpoint() -> Iterator[StubEndpoint]:
 async def test_a_controller_that_is_killed_again_and_again_makes_nothing_twice(
     there, endpoint
 ) -> None:
-    made: set[str] = set()
-
-    def moved() -> bool:
-        now = {*there.jobs(), there.run().status.get("state", "")}
-        news = now - made
-        made.update(now)
-        return bool(news)
-
+    seen: set[str] = set()
     there.submit(endpoint.url)
     for _ in range(5):
         running = await there.controller()
-        await there.until(lambda: moved() or there.condition("Complete")[0] == "True")
+        await there.until(lambda: moved(there, seen))
         await running.kill()
     await there.controller()
     await there.complete()
-    jobs = sorted(
-        name.split("-", 2)[2] for name in {*made, *there.jobs()} if "-" in name
-    )
+    moved(there, seen)
+    jobs = sorted(name.split("-", 2)[2] for name in seen if "-" in name)
     assert [job.split("-")[0] for job in jobs] == ["infer", "scorer"]
     assert [job[-2:] for job in jobs] == ["-1", "-1"]
     assert sum(endpoint.asked.values()) == COUNT
+
+
+def moved(there: Place, seen: set[str]) -> bool:
+    """Whether there is a Job or a state that was not there before, or nothing more to come."""
+    state = there.run().status.get("state", "")
+    now = {*there.jobs(), state}
+    news = now - seen
+    seen |= now
+    return bool(news) or state == "Complete"
 
 
 async def test_an_evalrun_comes_to_its_end_and_every_sample_is_asked_once(

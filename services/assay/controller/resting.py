@@ -29,13 +29,19 @@ _log = structlog.get_logger(__name__)
 class Resting:
     """Which ended runs go on again."""
 
-    def __init__(self, runs: Callable[[], AsyncIterator[RunSummary]]) -> None:
+    def __init__(
+        self,
+        runs: Callable[[], AsyncIterator[RunSummary]],
+        every: float = LOOK_SECONDS,
+    ) -> None:
         """Looks at nothing yet.
 
         Args:
             runs: lists all runs of the store.
+            every: seconds between listings, at least.
         """
         self._runs = runs
+        self._every = every
         self._woken: dict[str, Callable[[], None]] = {}
         self._going_on: set[str] = set()
         self._some = asyncio.Event()
@@ -59,7 +65,7 @@ class Resting:
         """Looks until it is cancelled."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._every)
             seen = 0
             try:
                 async for summary in self._runs():
@@ -67,7 +73,7 @@ class Resting:
                     self._look(summary)
             except AssayError as error:
                 _log.warning("cannot look at runs that ended", error=str(error))
-            await asyncio.sleep(max(seen / _RUNS_A_SECOND - LOOK_SECONDS, 0.0))
+            await asyncio.sleep(max(seen / _RUNS_A_SECOND - self._every, 0.0))
 
     def _look(self, summary: RunSummary) -> None:
         wake = self._woken.get(summary.run_id)
