@@ -15,6 +15,8 @@ SERVICES = (
     "assay.kube.mirror",
     "assay.scorer.main",
     "assay.store.s3",
+    # Hollow once the shim is in place, and real where MathVision's expressions are compared.
+    "latex2sympy2_extended",
     "pyarrow.parquet",
 )
 
@@ -26,6 +28,8 @@ def main() -> None:
     importlib.import_module("assay.vlmevalkit.shim").install()
     importlib.import_module("assay.vlmevalkit.prepare").warm_up()
     importlib.import_module("assay.vlmevalkit.scoring")
+    importlib.import_module("assay.vlmevalkit.scoring_early")
+    importlib.import_module("assay.vlmevalkit.scoring_equality")
 
 
 if __name__ == "__main__":
