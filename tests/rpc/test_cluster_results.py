@@ -81,7 +81,7 @@ async def test_a_fetch_that_is_cut_goes_on_where_it_was(folder, tmp_path):
         api.cut_after = 3_000_000
         await fetch_results(session, "a", tmp_path / "out")
     assert api.cut_after == 0
-    assert len(api.pods) == 2
+    assert len(api.pods) >= 2
     assert (tmp_path / "out" / "big").read_bytes() == BIG
 
 

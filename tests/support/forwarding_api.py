@@ -77,27 +77,28 @@ class ForwardingApi:
         socket = web.WebSocketResponse(protocols=self.protocols)
         await socket.prepare(request)
         self.sockets.append(socket)
-        port = struct.pack("<H", int(request.query["ports"]))
-        for channel in (0, 1):
-            await socket.send_bytes(bytes((channel,)) + port)
-        if self.error:
-            await socket.send_bytes(b"\x01" + self.error.encode())
         reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
-        back = asyncio.create_task(self._back(reader, socket))
+        back = asyncio.create_task(self._back(reader, socket, request.query["ports"]))
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY and message.data[0] == 0:
                     writer.write(message.data[1:])
         finally:
-            writer.close()
             back.cancel()
-            with suppress(asyncio.CancelledError):
+            writer.close()
+            # Whoever was cut off hears nothing more; that is what is tried.
+            with suppress(asyncio.CancelledError, ConnectionError):
                 await back
         return socket
 
     async def _back(
-        self, reader: asyncio.StreamReader, socket: web.WebSocketResponse
+        self, reader: asyncio.StreamReader, socket: web.WebSocketResponse, port: str
     ) -> None:
+        for channel in (0, 1):
+            head = bytes((channel,)) + struct.pack("<H", int(port))
+            await socket.send_bytes(head)
+        if self.error:
+            await socket.send_bytes(b"\x01" + self.error.encode())
         sent = 0
         while data := await reader.read(65536):
             await socket.send_bytes(b"\x00" + data)
@@ -133,9 +134,10 @@ async def echoing() -> AsyncIterator[int]:
     """A server that says back what it hears; its port."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(

@@ -35,6 +35,7 @@ _PLACED = ("models", "judges", "gpuResource", "queue", "scorer")
 """Keys of the platform that are a run's own: they go into its placement."""
 
 _JUDGE_KEYS = ("judge_key", "OPENAI_API_KEY")
+_NO_KEY = (None, "", "EMPTY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def submission_of(
     }
     config = document["eval_config"]
     for judge_key in _JUDGE_KEYS:
-        if config.get(judge_key):
+        if config.get(judge_key) not in _NO_KEY:
             keys.setdefault("judge", str(config[judge_key]))
     addresses = [
         "" if entry.get("api_base") else model.endpoint.api_base

@@ -3,7 +3,8 @@
 The command line reaches the services with it, since gRPC does not pass the API server's service proxy. It
 is asyncio, unlike the rest of this room, because what runs over it is. Every connection to the socket is a
 WebSocket of its own (`v4.channel.k8s.io`, which every kubelet speaks), to a pod that is looked for anew:
-a client that reconnects by itself, as gRPC does, needs nothing else when a pod is replaced.
+a client that reconnects by itself, as gRPC does, needs nothing else when a pod is replaced. The protocol
+knows no half-closed connection: whoever ends one way ends both.
 """
 
 from __future__ import annotations
@@ -110,23 +111,19 @@ class PortForward:
     async def _connect(self) -> _Socket:
         pod = await asyncio.to_thread(self._target.find)
         what = Request("create", PODS, self._target.namespace, pod, "portforward")
-        try:
-            async with asyncio.timeout(_HANDSHAKE_SECONDS):
-                return await self._handshake(what)
-        except aiohttp.WSServerHandshakeError as error:
-            if error.status != _UNAUTHENTICATED:
-                raise _refused(what, error) from error
-            if not await asyncio.to_thread(self._access.credentials.renew):
-                raise _refused(what, error) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _silent(what, error) from error
-        try:
-            async with asyncio.timeout(_HANDSHAKE_SECONDS):
-                return await self._handshake(what)
-        except aiohttp.WSServerHandshakeError as error:
-            raise _refused(what, error) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _silent(what, error) from error
+        renewed = False
+        while True:
+            try:
+                async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                    return await self._handshake(what)
+            except aiohttp.WSServerHandshakeError as error:
+                expired = error.status == _UNAUTHENTICATED and not renewed
+                renewed = True
+                if expired and await asyncio.to_thread(self._access.credentials.renew):
+                    continue
+                raise refusal(what, error.status, error.message.encode()) from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise _silent(what, error) from error
 
     async def _handshake(self, what: Request) -> _Socket:
         access = self._access
@@ -198,10 +195,6 @@ class PortForward:
 async def _send(reader: asyncio.StreamReader, socket: _Socket) -> None:
     while data := await reader.read(_CHUNK_BYTES):
         await socket.send_bytes(bytes((_DATA,)) + data)
-
-
-def _refused(what: Request, error: aiohttp.WSServerHandshakeError) -> Exception:
-    return refusal(what, error.status, error.message.encode())
 
 
 def _silent(what: Request, error: Exception) -> UnavailableError:
