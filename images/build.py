@@ -67,6 +67,8 @@ IMAGES = (
     Image("scorer", "Dockerfile.control", "scorer", "control"),
     Image("digits", "examples/digits/Dockerfile", "digits", "digits"),
 )
+TORCH = Image("torch", "Dockerfile.infer", "torch", "worker")
+"""Built on demand: which torch, for which cards, is its user's choice, and gigabytes."""
 
 
 def wheelhouse(locks: Sequence[str]) -> Path:
@@ -83,8 +85,12 @@ def wheelhouse(locks: Sequence[str]) -> Path:
     return folder
 
 
-def context(folder: Path, images: Sequence[Image]) -> None:
+def context(
+    folder: Path, images: Sequence[Image], torch_wheels: Path | None = None
+) -> None:
     """Lays out what the Dockerfiles copy."""
+    if torch_wheels is not None:
+        shutil.copytree(torch_wheels, folder / "wheels" / "torch")
     (folder / "images").mkdir()
     shutil.copy2(ROOT / "images" / "warm_up.py", folder / "images")
     (folder / _EXAMPLE).mkdir(parents=True)
@@ -127,11 +133,15 @@ def _remove(path: Path) -> None:
 
 
 def build_all(
-    engine: Engine, images: Sequence[Image], base: str, named: Callable[[Image], str]
+    engine: Engine,
+    images: Sequence[Image],
+    base: str,
+    named: Callable[[Image], str],
+    torch_wheels: Path | None = None,
 ) -> None:
     """Builds images, and says of each how big it is and how long that took."""
     with tempfile.TemporaryDirectory(prefix="assay-images-") as folder:
-        context(Path(folder), images)
+        context(Path(folder), images, torch_wheels)
         for image in images:
             start = time.monotonic()
             name = named(image)
@@ -186,11 +196,17 @@ def main() -> None:
     parser.add_argument("--registry", default="localhost/assay", help="name's front")
     parser.add_argument("--tag", default=version())
     parser.add_argument("--push", action="store_true")
+    parser.add_argument(
+        "--torch-wheels",
+        type=Path,
+        help="a folder with the wheels of torch and of what runs on it; builds `torch` as well",
+    )
     options = parser.parse_args()
     known = {image.name: image for image in IMAGES}
     if unknown := set(options.names) - set(known):
         parser.error(f"no image {', '.join(sorted(unknown))}: {', '.join(known)}")
     images = [known[name] for name in options.names or known]
+    images += [TORCH] if options.torch_wheels else []
     engine = find_engine()
     if options.base == "local":
         base = local_base(engine)
@@ -201,7 +217,7 @@ def main() -> None:
     def named(image: Image) -> str:
         return f"{options.registry}/{image.name}:{options.tag}"
 
-    build_all(engine, images, base, named)
+    build_all(engine, images, base, named, options.torch_wheels)
     for image in images if options.push else ():
         engine.push(named(image))
 
