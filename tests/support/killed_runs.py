@@ -98,7 +98,8 @@ class Life:
         """Asks what is handed out, at most so much; the last sample fails at first."""
         worker = runs.worker(f"w-of-{run_id}", run_id=run_id)
         await worker.extend([], None)
-        grant = await worker.lease(most, 0)
+        # After a restart those that wrote lately are waited for: they may be asking still.
+        grant = await worker.lease(most, 20)
         for lease in grant.leases:
             for sample in lease.samples:
                 self.asked.append(sample.ordinal)
