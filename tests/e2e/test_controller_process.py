@@ -81,6 +81,7 @@ async def test_an_evalrun_comes_to_its_end_and_every_sample_is_asked_once(
     told = there.run().status
     assert told["state"] == "Complete"
     assert told["progress"] == f"{COUNT}/{COUNT}"
+    assert told["store"].endswith(f"/runs/{told['runId']}")
     assert sum(endpoint.asked.values()) == COUNT
 
 

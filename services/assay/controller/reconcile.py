@@ -62,7 +62,7 @@ class Surroundings:
     """What all loops share.
 
     Attributes:
-        store: where results lie, for people.
+        store: below which results lie, for people.
         reporter: of Events: the controller's pod.
     """
 
@@ -328,7 +328,7 @@ class Reconciler:
             reason=execution.reason,
             waiting="waits for the aggregator to accept it",
             found=self._was_found(item, execution),
-            store=self._around.store,
+            store=f"{self._around.store.rstrip('/')}/runs/{self.run_id}",
         )
 
     def _was_found(self, item: EvalRun, execution: Execution) -> bool:
