@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from assay.domain.errors import CorruptError, EndpointChangedError, NotFoundError
 from assay.domain.lease import HeldLease
+from assay.domain.run import Launched
 from assay.domain.task import TaskState
 from support.aggregator import TASK, Folder, a_run, answer, failure
 from support.many_runs import SCORED, asked_at, fleet
@@ -25,9 +27,9 @@ def segments(folder, run_id):
     return sorted((folder.path / f"run-of-{run_id}").rglob("*.seg"))
 
 
-async def finish_first(runs, folder):
+async def finish_first(runs, folder, run=None):
     """A run that answered and scored everything, and was closed."""
-    await runs.start(folder, "one")
+    await runs.start(folder, "one", run or a_run())
     await runs.answer("one", *(answer(n, f"A{n}") for n in range(4)))
     await runs.score("one")
     await runs.client("one").finish()
@@ -184,4 +186,16 @@ async def test_a_model_that_is_asked_elsewhere_now_adopts_nothing_unless_it_is_t
             await runs.client("two").get()
         same = a_run(coverage_threshold=0.5, endpoint_moved=True)
         await runs.start(folder, "two", asked_at(same, ELSEWHERE), adopts=["one"])
+        assert (await runs.task_of("two")).adopted == 4
+
+
+async def test_an_engine_beside_its_workers_may_listen_on_another_port(folder) -> None:
+    def served(run):
+        (model,) = run.models
+        return replace(run, models=(replace(model, launched=Launched(image="e:1")),))
+
+    before, after = served(a_run()), asked_at(served(MORE), ELSEWHERE)
+    async with fleet(folder) as runs:
+        await finish_first(runs, folder, before)
+        await runs.start(folder, "two", after, adopts=["one"])
         assert (await runs.task_of("two")).adopted == 4

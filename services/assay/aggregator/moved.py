@@ -65,8 +65,11 @@ def check_open(book: RunBook, run: Run) -> None:
 
 
 def _elsewhere(before: Model, now: Model) -> bool:
-    """Whether two models are one by all they say, and are asked at different addresses."""
-    moved = before.endpoint.api_base != now.endpoint.api_base
+    """Whether two models are one by all they say, and are asked at different addresses.
+
+    An engine beside its workers is named by what it is: its address is every pod's own.
+    """
+    moved = now.launched is None and before.endpoint.api_base != now.endpoint.api_base
     return moved and model_identity(before) == model_identity(now)
 
 
