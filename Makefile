@@ -18,8 +18,6 @@ VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # make images IMAGES="worker judge" builds those.
 IMAGES ?=
 BASE   ?= python:3.11-slim-bookworm
-# make test-cluster KUBECONFIG=... REGISTRY=registry.example/team pushes images there, for the cluster to pull.
-REGISTRY ?=
 CLUSTER_IMAGES = worker control scorer digits
 # make images REGISTRY=registry.example/team builds for that registry and pushes; test-cluster takes them from there.
 REGISTRY ?=

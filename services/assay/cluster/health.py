@@ -182,7 +182,9 @@ def _run(item: EvalRun, names: set[str]) -> Finding | None:
     accepted = item.condition("Accepted")
     if accepted is not None and accepted.status == "False":
         return wrong(
-            about, f"is refused: {accepted.message}", "mend it and submit it again"
+            about,
+            f"is refused: {accepted.message}",
+            "mend it, then assay submit or helm upgrade, whichever made it",
         )
     if item.state == "Failed":
         told = f"failed: {item.why}" if item.why else "failed"
@@ -200,7 +202,9 @@ def _hindered(item: EvalRun, about: str) -> Finding | None:
     }:
         told = f"{inferring.reason}: {inferring.message}"
         return wrong(
-            about, told, f"assay logs {item.name}, or assay status {item.name}"
+            about,
+            told,
+            f"mend what it names (a file: submit it again) and it goes on; assay logs {item.name} has more",
         )
     return None
 

@@ -206,7 +206,7 @@ def _unknown(name: str, path: str, sources: Mapping[str, SourceConfig]) -> Confi
         path,
         f'there is no dataset "{name}": VLMEvalKit documents no such name, and neither '
         f"dataset_sources nor $LMUData has it",
-        f"{hint}A file of your own goes into dataset_sources.{name}.path",
+        f"{hint}A file of your own goes into dataset_sources.{name}.path, in a cluster .url",
     )
 
 
