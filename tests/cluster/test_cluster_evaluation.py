@@ -73,6 +73,17 @@ def test_columns_conditions_and_events_tell_the_run(evaluated):
     assert [reason for reason in told if reason in wanted] == wanted
 
 
+def renewed(release, part):
+    """Whether every pod of a part is the upgrade's, and ready."""
+    pods = release.pods(part)
+    ready = [
+        pod["metadata"]["labels"].get("team") == "vision"
+        and pod["status"].get("containerStatuses", [{}])[0].get("ready")
+        for pod in pods
+    ]
+    return bool(ready) and all(ready)
+
+
 def test_an_upgrade_of_the_platform_alone_starts_nothing(evaluated, values, digits):
     release, *_ = evaluated
     digits.reset()
@@ -81,17 +92,12 @@ def test_an_upgrade_of_the_platform_alone_starts_nothing(evaluated, values, digi
     labels = {"podLabels": {"team": "vision"}}
     parts = {part: PLATFORM[part] | labels for part in ("controller", "aggregator")}
     release.upgrade(**values | parts)
-    for what in ("sts/demo-assay-aggregator", "deploy/demo-assay-controller"):
-        release.namespace.kubectl("rollout", "status", what, "--timeout=90s")
-    release.until(
-        "the new controller looked at the run",
-        lambda: release.pods("controller", running=True)[0]["metadata"]["labels"].get(
-            "team"
-        ),
-    )
+    for part in ("aggregator", "controller"):
+        release.until(f"another {part}", lambda p=part: renewed(release, p))
     release.wait()
     assert release.run_id() == before
-    assert {j["metadata"]["uid"] for j in release.get("jobs")["items"]} == jobs
+    # Those of the run that ended may go meanwhile; none may come.
+    assert {j["metadata"]["uid"] for j in release.get("jobs")["items"]} <= jobs
     assert digits.asked().counts == {}
 
 
