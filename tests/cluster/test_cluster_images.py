@@ -1,7 +1,6 @@
 """What images hold, who runs them, and that the torch recipe works with stubs in place of gigabytes."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -63,32 +62,25 @@ def stubs(tmp_path):
     return folder
 
 
-def test_the_torch_image_has_the_wheels_that_were_given_beside_the_worker(
-    engine, stubs
-):
-    names = ("--registry", "localhost/stubbed", "worker", "--torch-wheels", str(stubs))
-    command = [sys.executable, "-m", "images.build", "--base", "local", *names]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS, env=dict(os.environ))
-    made = f"localhost/stubbed/torch:{version()}"
+@pytest.fixture
+def torch_image(engine, stubs):
+    """The image that is built with them; gone afterwards."""
+    words = ("--registry", "localhost/stubbed", "worker", "--torch-wheels", str(stubs))
+    command = [sys.executable, "-m", "images.build", "--base", "local", *words]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS)
+    yield f"localhost/stubbed/torch:{version()}"
+    for name in ("torch", "worker"):
+        engine.remove(f"localhost/stubbed/{name}:{version()}")
+
+
+def test_the_torch_image_has_the_wheels_that_were_given_beside_the_worker(torch_image):
+    check = f"import sys; sys.path.insert(0, '{SITE}'); import torch, assay.infer.main"
+    python = ("/opt/assay/bin/python", "-c", check)
+    container = run("from", "--pull-never", torch_image)
     try:
-        check = (
-            f"import sys; sys.path.insert(0, '{SITE}'); import torch, assay.infer.main"
-        )
-        container = run("from", "--pull-never", made)
-        run(
-            "run",
-            "--isolation",
-            "chroot",
-            container,
-            "--",
-            "/opt/assay/bin/python",
-            "-c",
-            check,
-        )
-        run("rm", container)
+        run("run", "--isolation", "chroot", container, "--", *python)
     finally:
-        engine.remove(made)
-        engine.remove(f"localhost/stubbed/worker:{version()}")
+        run("rm", container)
 
 
 def run(*words):

@@ -65,7 +65,8 @@ class ModelConfig(BaseModel):
         default=None,
         description=(
             "The whole chat-completions URL, used as it is. `OFFICIAL` means OpenAI's own. "
-            "Required, unless `use_azure` takes it from the environment."
+            "Required, unless `use_azure` takes it from the environment, or a cluster launches an "
+            "engine for the model (docs/serving.md)."
         ),
     )
     key: Annotated[

@@ -176,6 +176,7 @@ def _model(model: Model) -> Json:
         "decoding": _plain(asdict(model.decoding)),
         "pictures": asdict(model.pictures),
         "nproc": model.nproc,
+        **({"launched": asdict(model.launched)} if model.launched else {}),
         "endpoint": {
             **asdict(endpoint),
             "api_base": without_query(endpoint.api_base),
