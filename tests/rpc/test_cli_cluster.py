@@ -153,6 +153,9 @@ def test_list_and_status_say_what_the_controller_wrote(site, tmp_path):
     (row,) = json.loads(site.assay("list", "--json").stdout)
     expected = {"state": "Inferring", "progress": "4/8", "release": "demo"}
     assert row.items() >= expected.items()
+    site.told("first-try", "Inferring", **told, models="m" * 200)
+    (line,) = site.assay("list").stdout.splitlines()[2:]
+    assert line.split() == ["first-try", "Inferring", "4/8", "m" * 200, "demo"]
     shown = site.assay("status", "first-try").stdout
     assert "Failed        no  NotFailed: [all] is well" in shown
     assert "one/D" in shown

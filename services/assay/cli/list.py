@@ -82,4 +82,8 @@ def _draw(rows: list[dict[str, Any]]) -> None:
         Text(", ".join(f"{c} {clean(row[c])}" for c in _COLUMNS if row[c]))
         for row in rows
     ]
-    Console().print(WhereItFits(table, listed))
+    console = Console()
+    if not console.is_terminal:
+        # Who reads it line by line gets a line for each run, however long.
+        console.width = 10_000
+    console.print(WhereItFits(table, listed))
