@@ -50,10 +50,7 @@ def test_a_suspended_run_has_no_pods_and_goes_on(history, release, digits, here)
     release.until("it answers", lambda: digits.asked().counts)
     release.upgrade(**values, suspend=True)
     release.wait(condition="Suspended")
-    release.until(
-        "no pod of it is left",
-        lambda: not release.get("pods", "-l", "assay.dev/run")["items"],
-    )
+    release.until("no worker is left", lambda: not release.pods("infer"))
     assert len(digits.asked().counts) < 240
     digits.reset()
     release.upgrade(**values)
