@@ -7,6 +7,7 @@ prompts on it, the pictures are encoded and packed.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import tarfile
@@ -66,7 +67,13 @@ class Prepared:
 
 def warm_up() -> None:
     """Imports all that `prepare` needs: afterwards a seal may close the file system."""
+    import pandas as pd  # noqa: PLC0415 - with what follows
     import vlmeval.dataset  # noqa: F401, PLC0415 - only behind the shim
+
+    # Cells are read one by one: Arrow would box each of them anew.
+    pd.set_option("mode.string_storage", "python")
+    # What is imported stays to the end; looking it through again and again frees nothing.
+    gc.freeze()
 
 
 def prepare(job: PrepareJob, progress: Progress) -> Prepared:
