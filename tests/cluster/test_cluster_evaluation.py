@@ -70,7 +70,8 @@ def test_columns_conditions_and_events_tell_the_run(evaluated):
     assert [e["state"] for e in status["executions"]] == ["Complete"]
     wanted = ["Accepted", "Prepared", "Answering", "AllAnswered", "Complete"]
     told = release.events()
-    assert [reason for reason in told if reason in wanted] == wanted
+    # Those of one pass bear one time; each is told once.
+    assert sorted(r for r in told if r in wanted) == sorted(wanted)
 
 
 def renewed(release, part):
