@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from assay.cluster.evalruns import eval_run
@@ -15,12 +15,14 @@ from assay.domain.errors import (
     NotFoundError,
     TransientError,
 )
+from assay.kube.objects import Listing
+from assay.kube.refusals import GoneError
 from assay.kube.resources import PODS
 
 RUN_LABEL = "assay.dev/run"
 MODEL_NOTE, DATASET_NOTE = "assay.dev/model", "assay.dev/dataset"
-_LOOK_SECONDS = 3.0
-"""How often a follower looks for pods that have come since."""
+_LOOK_SECONDS = 3
+"""How often a follower looks whether the run has ended; pods that come between are told by a watch."""
 
 _LAST_SECONDS = 30.0
 """How long the pods of a run that has ended may still write."""
@@ -87,14 +89,11 @@ class RunLogs:
         """
         readers: dict[tuple[str, str], threading.Thread] = {}
         while True:
-            ended = eval_run(self._place, self._name).ended is not None
-            for pod in self._pods():
-                for container in pod.containers:
-                    if self._wanted.container not in {"", container.name}:
-                        continue
-                    key = (pod.metadata.uid, container.name)
-                    if container.began and key not in readers:
-                        readers[key] = self._start(pod, container.name)
+            run = eval_run(self._place, self._name)
+            ended, run_id = run.ended is not None, run.status.run_id
+            seen = self._listing(run_id) if run_id else None
+            for pod in seen.items if seen else ():
+                self._follow_pod(pod, readers)
             if self._problem is not None:
                 raise self._problem
             if ended:
@@ -102,15 +101,53 @@ class RunLogs:
                 for reader in readers.values():
                     reader.join(max(until - time.monotonic(), 0.0))
                 return
+            if seen is None:
+                time.sleep(_LOOK_SECONDS)
+                continue
+            for pod in self._coming(run_id, seen.resource_version):
+                self._follow_pod(pod, readers)
+
+    def _follow_pod(
+        self, pod: PodSeen, readers: dict[tuple[str, str], threading.Thread]
+    ) -> None:
+        """Reads those containers of a pod that have begun and are not read yet."""
+        if not self._wanted.takes(pod):
+            return
+        for container in pod.containers:
+            if self._wanted.container not in {"", container.name}:
+                continue
+            key = (pod.metadata.uid, container.name)
+            if container.began and key not in readers:
+                readers[key] = self._start(pod, container.name)
+
+    def _coming(self, run_id: str, since: str) -> Iterator[PodSeen]:
+        """Pods as they change, for a while: a short run's are there for less than a look would notice."""
+        try:
+            watch = self._place.api.watch(
+                PODS,
+                self._place.namespace,
+                of=PodSeen,
+                since=since,
+                labels=f"{RUN_LABEL}={run_id}",
+                seconds=_LOOK_SECONDS,
+            )
+            for event in watch:
+                if isinstance(event.object, PodSeen) and event.type != "DELETED":
+                    yield event.object
+        except (GoneError, TransientError):
+            # The next look lists them anew.
             time.sleep(_LOOK_SECONDS)
+
+    def _listing(self, run_id: str) -> Listing[PodSeen]:
+        labels = f"{RUN_LABEL}={run_id}"
+        place = self._place
+        return place.api.list(PODS, place.namespace, of=PodSeen, labels=labels)
 
     def _pods(self) -> list[PodSeen]:
         run_id = eval_run(self._place, self._name).status.run_id
         if not run_id:
             return []
-        pods = self._place.api.list(
-            PODS, self._place.namespace, of=PodSeen, labels=f"{RUN_LABEL}={run_id}"
-        ).items
+        pods = self._listing(run_id).items
         taken = [pod for pod in pods if self._wanted.takes(pod)]
         return sorted(taken, key=lambda pod: pod.metadata.creation_timestamp or "")
 
