@@ -1,7 +1,8 @@
 """Encodes the pictures of a dataset and packs them; each kept once, in order of first use.
 
 `prepare.py` calls it last, in the sealed child. Pillow lets go of the interpreter while it works, so
-two threads do the codec's work; the packs are written in order whatever finishes first.
+two threads do the codec's work, unless pictures are so small that handing them over would cost more; the
+packs are written in order whatever finishes first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from assay.vlmevalkit.prepare_table import Spool
 _THREADS = 2
 _AHEAD = 8
 """Pictures encoded ahead of the one that is written: bounds the memory."""
+
+_SMALL_BYTES = 64 * 1024
+"""Sources up to this are encoded where they are met: at 256² two threads took a fifth more CPU and saved a
+seventh of the time."""
 
 _NO_PICTURE = StoredPicture("0" * 64, 0, 0, 0)
 
@@ -107,8 +112,20 @@ def _encoded(
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="codec") as pool:
         pending: deque[Future[bytes]] = deque()
         for slot in slots:
+            if not pending and spool.size(slot.spooled) <= _SMALL_BYTES:
+                yield _at_once(encode, slot)
+                continue
             pending.append(pool.submit(encode, slot))
             if len(pending) >= _AHEAD:
                 yield pending.popleft()
         while pending:
             yield pending.popleft()
+
+
+def _at_once(encode: Callable[[Slot], bytes], slot: Slot) -> Future[bytes]:
+    outcome: Future[bytes] = Future()
+    try:
+        outcome.set_result(encode(slot))
+    except PictureError as error:
+        outcome.set_exception(error)
+    return outcome

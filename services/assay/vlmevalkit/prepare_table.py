@@ -74,6 +74,10 @@ class Spool:
         self._offsets.append(self._offsets[-1] + len(data))
         return number
 
+    def size(self, number: int) -> int:
+        """Bytes of a picture's source."""
+        return self._offsets[number + 1] - self._offsets[number]
+
     def read(self, number: int) -> bytes:
         """The source bytes of a picture.
 
