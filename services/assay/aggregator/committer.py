@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
-from assay.aggregator.ledger import Ledger, Place
+from assay.aggregator.ledger import Place
 from assay.domain.completion import Completion
 from assay.domain.errors import (
     AssayError,
@@ -34,6 +35,27 @@ GROUP_COUNT = 64
 GROUP_SECONDS = 0.2
 """A group is written when it holds so many answers, or when its first has waited so long."""
 _REPEAT_SECONDS = 0.5
+
+
+class Ledger(Protocol):
+    """What knows which records count."""
+
+    @property
+    def open_count(self) -> int:
+        """Samples that an answer may still come for."""
+        ...
+
+    def has(self, ordinal: int) -> bool:
+        """Whether records about it can count."""
+        ...
+
+    def would_win(self, completion: Completion) -> bool:
+        """Whether a record of it, written now, would count."""
+        ...
+
+    def fold(self, completion: Completion, place: Place) -> bool:
+        """Takes a durable record in; says whether it counts."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

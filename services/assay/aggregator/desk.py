@@ -5,11 +5,12 @@ The servicers translate WorkService and ScoreService to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import structlog
 
+from assay.aggregator.committer import Committer
 from assay.aggregator.leases import Granted, LeaseBook
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.scoring import ScoringSession
@@ -127,14 +128,10 @@ class WorkDesk:
             NotLeaderError, UnavailableError: not durable, or not known to be; send them again.
             StoreFullError: the store is full; keep them and send them again.
         """
-        opened = self._book.task(task_id).opened
-        if opened is None:
-            raise NotFoundError(
-                f"cannot commit to {task_id}: its dataset is not attached"
-            )
+        committer = self._committer(task_id)
         self._book.queue(task_id.model).see(worker)
         try:
-            outcomes = await opened.committer.commit(worker, completions)
+            outcomes = await committer.commit(worker, completions)
         except StoreFullError as error:
             self._book.suffer(str(error))
             raise
@@ -146,6 +143,17 @@ class WorkDesk:
         for name in self._book.boards:
             self._book.queue(name).release(worker, leases)
         self._book.changes.note()
+
+    def _committer(self, task_id: TaskId) -> Committer:
+        bench = self._book.bench
+        if bench.committer is not None and task_id == bench.task:
+            return bench.committer
+        opened = self._book.task(task_id).opened
+        if opened is None:
+            raise NotFoundError(
+                f"cannot commit to {task_id}: its dataset is not attached"
+            )
+        return opened.committer
 
     def _queue(self, name: str) -> LeaseBook:
         _ = self._book.pinned
@@ -189,6 +197,8 @@ class WorkDesk:
     async def _samples(
         self, grant: Granted, room: int
     ) -> tuple[tuple[LeasedSample, ...], int]:
+        if grant.task == self._book.bench.task:
+            return _fitting(map(self._book.bench.sample, grant.ordinals), room)
         opened = self._book.task(grant.task).opened
         assert opened is not None
         means = self._book.means
@@ -226,7 +236,11 @@ class ScoreDesk:
         if former is not None:
             former.lost.set()
         session = ScoringSession(
-            self._book.means, task, self._book.shelves_of(task), self._book.pinned.run
+            self._book.means,
+            task,
+            self._book.shelves_of(task),
+            self._book.pinned.run,
+            self._book.bench,
         )
         self._sessions[task_id] = session
         task.scorers += 1
@@ -276,17 +290,27 @@ def _samples(
 
     A message takes its first prompt whatever its size: it would never be sent otherwise.
     """
+    found = (
+        LeasedSample(
+            ordinal=ordinal,
+            sample_id=prepared.sample_ids[ordinal],
+            prompt=_addressed(prepared.prompt(ordinal), store),
+        )
+        for ordinal in ordinals
+    )
+    return _fitting(found, room)
+
+
+def _fitting(
+    found: Iterable[LeasedSample], room: int
+) -> tuple[tuple[LeasedSample, ...], int]:
     samples: list[LeasedSample] = []
-    for ordinal in ordinals:
-        prompt = _addressed(prepared.prompt(ordinal), store)
-        size = _size(prompt)
+    for sample in found:
+        size = _size(sample.prompt)
         if size > room and (samples or room < MOST_PROMPT_BYTES):
             return tuple(samples), 0
         room -= size
-        sample_id = prepared.sample_ids[ordinal]
-        samples.append(
-            LeasedSample(ordinal=ordinal, sample_id=sample_id, prompt=prompt)
-        )
+        samples.append(sample)
     return tuple(samples), room
 
 

@@ -82,6 +82,23 @@ class _Pool:
             taken.append(ordinal)
 
 
+@dataclass(slots=True)
+class _Asked(_Pool):
+    """Requests that come while the run goes on, under numbers that are theirs from anywhere.
+
+    Any number may be announced by a worker; handed out is only what somebody asks.
+    """
+
+    is_asked: Callable[[int], bool] = lambda _: True
+
+    def give_back(self, ordinal: int) -> None:
+        if self.is_asked(ordinal) and self.is_open(ordinal):
+            heapq.heappush(self.returned, ordinal)
+
+
+_MOST_REQUESTS = 2**63
+
+
 class LeaseBook:
     """The leases of one queue."""
 
@@ -119,6 +136,25 @@ class LeaseBook:
         """Adds a task, or looks at all its samples again after a retry; leases stay as they are."""
         pool = self._pools.setdefault(task, _Pool(total, is_open))
         pool.is_open, pool.cursor, pool.returned = is_open, 0, []
+
+    def open_asked(
+        self,
+        task: TaskId,
+        is_asked: Callable[[int], bool],
+        is_open: Callable[[int], bool],
+    ) -> None:
+        """Adds a task whose samples come one by one, through `ask`; leases stay as they are."""
+        pool = self._pools.get(task)
+        if not isinstance(pool, _Asked):
+            pool = _Asked(_MOST_REQUESTS, is_open, cursor=_MOST_REQUESTS)
+            self._pools[task] = pool
+        pool.is_open, pool.is_asked, pool.returned = is_open, is_asked, []
+
+    def ask(self, task: TaskId, ordinal: int) -> None:
+        """Has a sample of an `open_asked` task handed out, unless somebody holds it."""
+        pool = self._pools[task]
+        if ordinal not in pool.leased:
+            heapq.heappush(pool.returned, ordinal)
 
     def leased_count(self, task: TaskId) -> int:
         """Samples of a task that somebody holds."""

@@ -105,7 +105,7 @@ async def enter(book: RunBook, task: Task) -> None:
     queue.withhold(task.id, [feed.leased for feed in opened.feeds])
     for feed in opened.feeds:
         feed.flow(lambda said, place: book.adopted(task, said, place))
-    book.write(task, opened.committer)
+    book.write(task.id, opened.committer)
     _log.info(
         "task opened",
         task=str(task.id),

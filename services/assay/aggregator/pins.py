@@ -11,6 +11,7 @@ import msgspec
 
 from assay.aggregator.means import Means
 from assay.domain.errors import ConflictError, CorruptError, NotFoundError
+from assay.domain.judge import judge_task
 from assay.domain.task import TaskId
 from assay.store import keys
 from assay.store.spec import PinnedSpec, decode_pinned, encode_pinned
@@ -97,6 +98,12 @@ def dataset_changed(task_id: TaskId, present: str, other: str) -> ConflictError:
 
 def _key(means: Means, task_id: TaskId) -> str:
     return keys.task(means.run_id, task_id, "task.json")
+
+
+def all_ids(pinned: PinnedSpec | None) -> list[TaskId]:
+    """Whatever of a run has segments: its tasks, and its judge."""
+    judge = pinned.run.judge_model if pinned else None
+    return [*task_ids(pinned), *([judge_task(judge)] if judge else [])]
 
 
 def task_ids(pinned: PinnedSpec | None) -> list[TaskId]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from assay.aggregator.endpoints import EndpointView
 from assay.aggregator.leases import LeaseBook
 from assay.aggregator.tasks import Task
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.lease import QueueState
 from assay.domain.report import RunState
 from assay.domain.snapshot import (
@@ -54,7 +55,7 @@ def run_snapshot(book: RunBook) -> RunSnapshot:
             _queue_snapshot(
                 book.queue_state(name),
                 book.queue(name),
-                book.tasks_of(name),
+                _open_count(book, name),
                 board.view(),
                 name=name,
                 now=now,
@@ -110,10 +111,16 @@ def _headline(task: Task) -> HeadlineScore | None:
     )
 
 
+def _open_count(book: RunBook, queue: str) -> int:
+    if queue == JUDGE_QUEUE:
+        return book.bench.ledger.open_count
+    return sum(t.opened.ledger.open_count for t in book.tasks_of(queue) if t.opened)
+
+
 def _queue_snapshot(
     state: QueueState,
     queue: LeaseBook,
-    tasks: Iterable[Task],
+    open_count: int,
     endpoint: EndpointView | None,
     *,
     name: str,
@@ -132,5 +139,5 @@ def _queue_snapshot(
         )
         if endpoint
         else None,
-        open_count=sum(t.opened.ledger.open_count for t in tasks if t.opened),
+        open_count=open_count,
     )

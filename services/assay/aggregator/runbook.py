@@ -15,6 +15,7 @@ from assay.aggregator import pins, scores, standing
 from assay.aggregator.changes import Changes
 from assay.aggregator.committer import Committer
 from assay.aggregator.endpoints import EndpointBoard
+from assay.aggregator.judging import JudgeBench
 from assay.aggregator.leases import LeaseBook
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
@@ -28,8 +29,9 @@ from assay.aggregator.tasks import Task
 from assay.domain.completion import Completion
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
 from assay.domain.identity import spec_digest
+from assay.domain.judge import JUDGE_QUEUE, judges_of
 from assay.domain.lease import QueueState
-from assay.domain.run import Run
+from assay.domain.run import Model, Run
 from assay.domain.snapshot import RunSnapshot
 from assay.domain.task import TaskId
 from assay.store.spec import PinnedSpec
@@ -60,6 +62,7 @@ class RunBook:
         """By model: workers that wrote shortly before this process took the run over."""
         self.followers: dict[TaskId, list[Hear]] = {}
         """Runs that go on from this one's answers, by task."""
+        self.bench = JudgeBench(self)
         self.standing = RUNNING
         self.trouble = ""
         """What keeps answers from being kept now, in one sentence; empty: nothing does."""
@@ -120,6 +123,7 @@ class RunBook:
                 task.opened.leave()
         if self._pinned is not None:
             self._add_tasks(self._pinned.run)
+            await self.bench.open()
             await open_pinned(self)
             for task in self.tasks.values():
                 # Of a run that has ended: why is known from nowhere else.
@@ -132,6 +136,7 @@ class RunBook:
         await self.means.block(pins.pin_spec, self.means, pinned)
         self._pinned = pinned
         self._add_tasks(pinned.run)
+        await self.bench.open()
 
     async def refresh(self, run: Run) -> None:
         """Takes over what is not part of the run's identity: mode, addresses, patience, `nproc`."""
@@ -145,8 +150,9 @@ class RunBook:
             if task.score is not None and not task.has_present_score:
                 # Its answers were all that was wanted so far.
                 task.score = None
+        asked = _asked(run)
         for key, queue in self._queues.items():
-            queue.nproc = models[key].nproc
+            queue.nproc = asked[key].nproc
 
     async def stand(self, standing_now: Standing) -> None:
         """Says how the run stands from now on, once that is durable."""
@@ -174,6 +180,12 @@ class RunBook:
         """
         means = self.means
         await means.block(standing.write, means.store, means.run_id, RUNNING)
+        unjudged = [
+            (task, (task.scored_in or Source(means.run_id, task.id)).run_id)
+            for task in self.tasks.values()
+            if task.score is not None and task.score.unjudged
+        ]
+        await means.block(self.bench.drop_unread, unjudged)
         await self._begin_anew(retry=True)
 
     async def adopt(self, run_ids: Sequence[str]) -> None:
@@ -193,6 +205,7 @@ class RunBook:
         await self.stop_writers()
         try:
             await self._begin_epoch(retry=retry)
+            await self.bench.open()
             await open_pinned(self)
         except AssayError as error:
             self._lose(error)
@@ -203,6 +216,8 @@ class RunBook:
         for task in self.tasks.values():
             if task.opened is not None:
                 task.opened.committer.close()
+        if self.bench.committer is not None:
+            self.bench.committer.close()
         if self._writers:
             await asyncio.wait(self._writers.values())
         self._writers.clear()
@@ -297,11 +312,10 @@ class RunBook:
     # Queues
 
     def queue(self, model: str) -> LeaseBook:
-        """The work of a model of the run."""
+        """The work of a model of the run, or of its judge."""
         if model not in self._queues:
-            models = self.pinned.run.models
             self._queues[model] = LeaseBook(
-                nproc=next(each.nproc for each in models if each.key == model),
+                nproc=_asked(self.pinned.run)[model].nproc,
                 lease_seconds=self.means.lease_seconds,
                 clock=self.means.clock,
                 expected=self.recent.pop(model, ()),
@@ -316,6 +330,13 @@ class RunBook:
 
     def queue_state(self, model: str) -> QueueState:
         """Whether workers of a model may still be needed."""
+        if model == JUDGE_QUEUE:
+            left = any(not task.state.ended for task in self.tasks.values())
+            return (
+                QueueState.CLOSED
+                if self.standing.ended or not left
+                else QueueState.OPEN
+            )
         over = self.standing.ended or all(
             task.failure or (task.opened and not task.opened.ledger.open_count)
             for task in self.tasks_of(model)
@@ -324,9 +345,9 @@ class RunBook:
 
     # Told by those that work on its tasks
 
-    def write(self, task: Task, committer: Committer) -> None:
+    def write(self, task: TaskId, committer: Committer) -> None:
         """Lets a task's committer write."""
-        self._writers[task.id] = asyncio.create_task(self._write(committer))
+        self._writers[task] = asyncio.create_task(self._write(committer))
 
     def committed(
         self, task_id: TaskId, settled: Sequence[tuple[Completion, Place]]
@@ -376,7 +397,7 @@ class RunBook:
         _log.info("score outdated: an answer came late", task=str(task.id))
 
     async def _begin_epoch(self, *, retry: bool) -> None:
-        means, tasks = self.means, list(pins.task_ids(self._pinned))
+        means, tasks = self.means, pins.all_ids(self._pinned)
         self.epoch = await means.block(
             lambda: begin_epoch(
                 means.store,
@@ -394,4 +415,9 @@ class RunBook:
         for task_id in pins.task_ids(self._pinned):
             model = models[task_id.model]
             self.tasks[task_id] = Task(task_id, self.means.run_id, run, model)
-        self.boards = {model.key: EndpointBoard() for model in run.models}
+        self.boards = {key: EndpointBoard() for key in _asked(run)}
+
+
+def _asked(run: Run) -> dict[str, Model]:
+    """Whatever a run asks, by its queue: its models, and its judge."""
+    return {model.key: model for model in (*run.models, *judges_of(run))}

@@ -25,7 +25,13 @@ from assay.store.objects import ObjectStore
 _CURRENT = "score.json"
 _DOCUMENT = "metrics.json"
 _UPSTREAM = "upstream/"
-_TABLES = {"samples.parquet": ".parquet", "timing.parquet": ".timing.parquet"}
+_TABLES = {
+    "samples.parquet": ".parquet",
+    "timing.parquet": ".timing.parquet",
+    "judge.parquet": ".judge.parquet",
+}
+UNJUDGED = frozenset({UnscoredReason.JUDGE_FAILED, UnscoredReason.JUDGE_UNPARSEABLE})
+"""Reasons that lie in what a judge said: asking it again may help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class StoredScore:
         files: paths within the score's folder.
         withheld: why there are no metrics; empty: there are, or nothing is to be scored.
         predictions_only: nothing was to be scored: it holds the answers and their tables.
+        exhausted: scored samples whose judge replies cannot be read and that upstream scores all the same.
+        retry_epoch: the last retry before it was computed; 0: there was none.
     """
 
     digest: str
@@ -49,6 +57,13 @@ class StoredScore:
     provenance: Mapping[str, str]
     files: tuple[str, ...]
     predictions_only: bool = False
+    exhausted: int = 0
+    retry_epoch: int = 0
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether a sample has no verdict for what the judge said."""
+        return any(self.unscored_by_reason.get(reason) for reason in UNJUDGED)
 
     def published(self, task: TaskId, *, withheld: bool) -> tuple[str, ...]:
         """Where upstream's files stand in the run's folder; none while the score is withheld."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from assay.aggregator import scores
+from assay.aggregator.judging import JudgeBench
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
 from assay.aggregator.scores import StoredScore
@@ -29,27 +31,37 @@ from assay.domain.errors import (
     StoreFullError,
 )
 from assay.domain.identity import canonical_digest
+from assay.domain.judge import JudgeAnswer, JudgeRequest, is_judged, judge_label
 from assay.domain.run import Run
 from assay.domain.sample import UnscoredReason
 from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
+from assay.rpc.score_judging import JudgeTerms
 from assay.store import keys
 from assay.store.segments import Record
 
 TASK_FILES_CAP_BYTES = 2 * 1024 * 1024 * 1024
 """All files of one scoring; they come out of a process that ran foreign code."""
 _UPSTREAM = "upstream/"
-_TABLES = frozenset({"samples.parquet", "timing.parquet"})
+_TABLES = frozenset({"samples.parquet", "timing.parquet", "judge.parquet"})
 _BATCH = 512
 _BATCH_CHARACTERS = 1024 * 1024
 """Up to four bytes each: far below the cap of a message, whatever the last one adds."""
 _TABLE_PIECE_BYTES = 1024 * 1024
+_ROWS_PER_SLOT = 3
+"""Rows that wait per judge request in flight: some have their answer on the way."""
+_MOST_ROWS = 256
 
 
 class ScoringSession:
     """One claim; `lost` is set when another scorer claims the task."""
 
     def __init__(
-        self, means: Means, task: Task, shelves: Sequence[Shelf], run: Run
+        self,
+        means: Means,
+        task: Task,
+        shelves: Sequence[Shelf],
+        run: Run,
+        bench: JudgeBench,
     ) -> None:
         """Begins a claim on a task that has been inferred.
 
@@ -58,6 +70,7 @@ class ScoringSession:
             task: the task; opened.
             shelves: its segments that count, by `Place.source`.
             run: names judge and limit.
+            bench: has the judge asked.
         """
         assert task.opened is not None
         self.task = task
@@ -66,6 +79,7 @@ class ScoringSession:
         self._opened = task.opened
         self._shelves = shelves
         self._run = run
+        self._bench = bench
         self._fingerprint = task.fingerprint
         self._predictions_only = task.predictions_only
         self._input = hashlib.sha256()
@@ -79,11 +93,24 @@ class ScoringSession:
         return ScoreHead(
             dataset=self.task.id.dataset,
             model=self.task.id.model,
-            judge=self._run.judge,
+            judge=judge_label(self._run, self.task.id.dataset),
             total=self._opened.ledger.total,
             limit=self._run.limit or 0,
             prepared_digest=manifest.digest,
             predictions_only=self._predictions_only,
+            judging=self._terms(),
+        )
+
+    def _terms(self) -> JudgeTerms | None:
+        """What a scorer is told of the judge; None: it may ask nobody."""
+        judge = self._run.judge_model
+        judged = is_judged(self._run, self.task.id.dataset)
+        if judge is None or not judged or self._predictions_only:
+            return None
+        return JudgeTerms(
+            model=judge.served_name,
+            slots=min(judge.slots * _ROWS_PER_SLOT, _MOST_ROWS),
+            settings=json.dumps(dict(judge.settings)) if judge.settings else "",
         )
 
     async def table(self) -> AsyncIterator[tuple[bytes, bool]]:
@@ -120,6 +147,18 @@ class ScoringSession:
             completion=record.completion,
             worker_id=record.worker_id,
         )
+
+    def ask(self, request: JudgeRequest) -> asyncio.Future[JudgeAnswer]:
+        """Has the judge asked; the answer comes once it is stored.
+
+        Raises:
+            PermanentError: nobody is to be asked about this task.
+        """
+        if self._terms() is None:
+            raise PermanentError(
+                f"cannot ask a judge about {self.task.id}: rules decide"
+            )
+        return self._bench.ask(request)
 
     async def receive(self, path: str, data: bytes) -> None:
         """Takes in one piece of a file.
@@ -181,7 +220,7 @@ class ScoringSession:
         manifest = self._opened.prepared.manifest
         digest = canonical_digest(
             {
-                "judge": self._run.judge,
+                "judge": self.task.judge,
                 "predictions_only": self._predictions_only,
                 "dataset": manifest.digest,
                 "input": self._input.hexdigest(),
@@ -199,6 +238,8 @@ class ScoringSession:
             provenance=dict(outcome.provenance),
             files=tuple(self._files),
             predictions_only=self._predictions_only,
+            exhausted=outcome.exhausted,
+            retry_epoch=self.task.retry_epoch,
         )
 
     def _winning_records(self) -> dict[int, Record]:

@@ -171,7 +171,8 @@ class AggregatorService:
         async with self._changing():
             _ = self._book.pinned
             self._check_not_dropped()
-            if any(_retriable(task) for task in self._book.tasks.values()):
+            tasks = self._book.tasks.values()
+            if self._book.bench.ledger.failed_count or any(map(_retriable, tasks)):
                 await self._book.retry()
             for task in self._book.tasks.values():
                 task.failure = ""
@@ -296,7 +297,10 @@ class AggregatorService:
 
 def _retriable(task: Task) -> bool:
     """Whether asking again may change something: what cannot be sent at all stays as it is."""
-    return task.opened is not None and task.opened.ledger.failed_count > 0
+    if task.opened is None:
+        return False
+    unjudged = task.score is not None and task.score.unjudged
+    return task.opened.ledger.failed_count > 0 or unjudged
 
 
 def _report(book: RunBook, failure: str) -> RunReport:
@@ -308,7 +312,7 @@ def _report(book: RunBook, failure: str) -> RunReport:
         spec_digest=pinned.spec_digest,
         started=pinned.started,
         finished=standing.now(),
-        tasks=tuple(task.report(pinned.run.judge) for task in tasks),
+        tasks=tuple(task.report() for task in tasks),
         message=failure,
         provenance=installed_versions(),
     )

@@ -12,6 +12,7 @@ from assay.aggregator import results
 from assay.aggregator.runs import Runs, ServedRun
 from assay.aggregator.scoring import ScoringSession
 from assay.domain.errors import LeaseLostError, PermanentError
+from assay.domain.judge import JudgeAnswer
 from assay.domain.lease import EndpointCondition
 from assay.rpc.convert import completion_from_proto, task_id_from_proto
 from assay.rpc.run_convert import (
@@ -24,6 +25,7 @@ from assay.rpc.score_convert import (
     outcome_from_proto,
     prediction_to_proto,
 )
+from assay.rpc.score_judging import answer_to_proto, request_from_proto
 from assay.rpc.server import Registration
 from assay.rpc.work_convert import (
     endpoint_from_proto,
@@ -192,28 +194,60 @@ class ScoreServicer(score_pb2_grpc.ScoreServiceServicer):
         try:
             async for response in _input(session):
                 yield response
-            yield await _taken(served, session, request_iterator)
+            async for response in _Conversation(served, session, request_iterator):
+                yield response
         finally:
             await served.scoring.unclaim(session)
 
 
-async def _taken(
-    served: ServedRun,
-    session: ScoringSession,
-    requests: AsyncIterator[score_pb2.ScoreRequest],
-) -> score_pb2.ScoreResponse:
-    """Takes in files until the result, or the failure, that ends the stream."""
-    async for request in _until_lost(session, requests):
-        match request.WhichOneof("step"):
-            case "file_chunk":
-                await session.receive(request.file_chunk.path, request.file_chunk.data)
-            case "result":
-                outcome = outcome_from_proto(request.result)
-                return _stored(await served.scoring.scored(session, outcome))
-            case "failure":
-                served.scoring.failed(session, request.failure.message)
-                return _stored("")
-    raise LeaseLostError(f"the claim on {session.task.id} has ended")
+class _Conversation:
+    """What a scorer says once it has its input, and what it is told: judge answers, and the end."""
+
+    def __init__(
+        self,
+        served: ServedRun,
+        session: ScoringSession,
+        requests: AsyncIterator[score_pb2.ScoreRequest],
+    ) -> None:
+        self._served = served
+        self._session = session
+        self._requests = requests
+        self._out: asyncio.Queue[score_pb2.ScoreResponse | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[score_pb2.ScoreResponse]:
+        taking = asyncio.create_task(self._take())
+        # Whatever it ended with comes after what was to be told.
+        taking.add_done_callback(lambda _: self._out.put_nowait(None))
+        try:
+            while (response := await self._out.get()) is not None:
+                yield response
+            yield await taking
+        finally:
+            taking.cancel()
+
+    async def _take(self) -> score_pb2.ScoreResponse:
+        """Takes in files and questions until the result, or the failure, that ends the stream."""
+        session, scoring = self._session, self._served.scoring
+        async for request in _until_lost(session, self._requests):
+            match request.WhichOneof("step"):
+                case "judge_request":
+                    asked = session.ask(request_from_proto(request.judge_request))
+                    asked.add_done_callback(self._tell)
+                case "file_chunk":
+                    chunk = request.file_chunk
+                    await session.receive(chunk.path, chunk.data)
+                case "result":
+                    outcome = outcome_from_proto(request.result)
+                    return _stored(await scoring.scored(session, outcome))
+                case "failure":
+                    scoring.failed(session, request.failure.message)
+                    return _stored("")
+        raise LeaseLostError(f"the claim on {session.task.id} has ended")
+
+    def _tell(self, asked: asyncio.Future[JudgeAnswer]) -> None:
+        if not asked.cancelled():
+            message = answer_to_proto(asked.result())
+            self._out.put_nowait(score_pb2.ScoreResponse(judge_answer=message))
 
 
 async def _until_lost(

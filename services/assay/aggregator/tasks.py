@@ -9,6 +9,7 @@ from assay.aggregator.ledger import Ledger
 from assay.aggregator.pins import Source
 from assay.aggregator.scores import StoredScore, fingerprint_of
 from assay.aggregator.sources import Feed
+from assay.domain.judge import EXACT, is_judged, judge_digest, judge_label
 from assay.domain.prepared import Manifest
 from assay.domain.report import TaskReport
 from assay.domain.run import Mode, Model, Run
@@ -73,6 +74,19 @@ class Task:
         return unanswered or self.run.mode is Mode.INFER
 
     @property
+    def retry_epoch(self) -> int:
+        """The run's last retry; 0: there was none."""
+        return self.opened.ledger.retry_epoch if self.opened else 0
+
+    @property
+    def judge(self) -> str:
+        """Who decides: what a score of it depends on beside the records."""
+        judge = self.run.judge_model
+        if judge is None or not is_judged(self.run, self.id.dataset):
+            return EXACT
+        return f"{judge_label(self.run, self.id.dataset)} {judge_digest(judge)}"
+
+    @property
     def fingerprint(self) -> str:
         """Names what a score of it is computed from now; its dataset is known."""
         return self.fingerprint_in(self.run_id)
@@ -82,7 +96,7 @@ class Task:
         assert self.opened is not None
         runs = [self.run_id, *(feed.source.run_id for feed in self.opened.feeds)]
         names = ["" if run == run_id else run for run in runs]
-        return fingerprint_of(self.opened.ledger, self.run.judge, names)
+        return fingerprint_of(self.opened.ledger, self.judge, names)
 
     def is_answered_by(self, score: StoredScore, where: Source | None = None) -> bool:
         """Whether a score is of the records that count now, and has what is wanted of it.
@@ -95,6 +109,11 @@ class Task:
         """
         enough = self.predictions_only or not score.predictions_only
         here = self.run_id if where is None else where.run_id
+        if score.unjudged and (
+            where is not None or score.retry_epoch < self.retry_epoch
+        ):
+            # What the judge failed at was, or will be, asked again.
+            return False
         return enough and score.fingerprint == self.fingerprint_in(here)
 
     @property
@@ -195,7 +214,7 @@ class Task:
             return dict(self.score.unscored_by_reason)
         return self.opened.ledger.unscored_by_reason
 
-    def report(self, judge: str) -> TaskReport:
+    def report(self) -> TaskReport:
         """It as a report tells it."""
         opened, score = self.opened, self.score
         manifest = opened.prepared.manifest if opened else None
@@ -205,7 +224,8 @@ class Task:
             state=self.state,
             counts=self.counts(0),
             unscored_by_reason=self.unscored_by_reason(),
-            judge=judge,
+            judge=judge_label(self.run, self.id.dataset),
+            exhausted=score.exhausted if score else 0,
             metrics=self._metrics(),
             withheld=withheld,
             message=self.failure,

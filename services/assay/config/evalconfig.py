@@ -10,7 +10,6 @@ from assay.config.kinds import (
     Choice,
     Flag,
     Honoured,
-    Later,
     Mapped,
     NoEffect,
     Number,
@@ -21,9 +20,6 @@ from assay.config.kinds import (
 from assay.config.model import ModelConfig
 from assay.config.problems import refused
 
-_JUDGE_MODEL = Later(
-    why="it configures a judge LLM, which comes later", unless="`judge: exact_matching`"
-)
 _NO_VIDEO = NoEffect(why="no dataset of this run is a video; those come later")
 _MODEL_KEY = "VLMEvalKit reads it only together with base_url, which is refused"
 _INTO_MODEL = "write it into the model's own entry in eval_config.model"
@@ -101,38 +97,50 @@ class EvalConfig(BaseModel):
     judge: Annotated[str | None, Text(null=True, longest=200), Honoured()] = Field(
         default=None,
         description=(
-            "`exact_matching`, or nothing, which means the same here. A judge model comes later "
-            "and is refused."
+            "The judge model's name at its server, or one of upstream's short names; "
+            "`exact_matching`: rules decide alone. Nothing: the same, where rules can decide; datasets "
+            "that only a judge scores are refused."
         ),
     )
-    judge_args: Annotated[str | None, Text(null=True), _JUDGE_MODEL] = Field(
-        default=None, description="JSON text for the judge."
+    judge_args: Annotated[str | None, Text(null=True), Honoured()] = Field(
+        default=None,
+        description='More settings of the judge as a JSON object, such as `{"temperature": 0}`.',
     )
-    judge_base_url: Annotated[str | None, Text(null=True), _JUDGE_MODEL] = Field(
-        default=None, description="Its address."
+    judge_base_url: Annotated[str | None, Text(null=True), Honoured()] = Field(
+        default=None,
+        description="Its base, such as `http://localhost:8000/v1`; `/chat/completions` is put after it.",
     )
     judge_key: Annotated[
         SecretStr | None, Text(null=True, secret=True), _JUDGE_MODEL
-    ] = Field(default=None, description="Its key.")
+    ] = Field(
+        default=None,
+        description="Its key; for api.openai.com else `OPENAI_API_KEY` of the environment.",
+    )
     judge_api_nproc: Annotated[
         int | None,
         Whole(low=1, null=True),
-        NoEffect(why="exact matching asks no judge"),
-    ] = Field(default=None, description="Judge requests in flight.")
+        Honoured(),
+    ] = Field(
+        default=None,
+        description="Judge requests in flight; else the model's `api_nproc`.",
+    )
     judge_retry: Annotated[
         int | None,
         Whole(low=1, null=True),
-        NoEffect(why="exact matching asks no judge"),
-    ] = Field(default=None, description="Attempts per judge request.")
+        Honoured(),
+    ] = Field(
+        default=None,
+        description="Attempts per judge request; else the model's `retry`.",
+    )
     judge_timeout: Annotated[
         float,
         Number(low=0, above=True),
-        NoEffect(why="exact matching asks no judge"),
-    ] = Field(default=600.0, description="Seconds per judge request.")
+        Honoured(),
+    ] = Field(default=600.0, description="Seconds for one judge request.")
     OPENAI_API_KEY: Annotated[
         SecretStr | None,
         Text(null=True, empty=True, secret=True),
-        _JUDGE_MODEL,
+        Honoured(),
     ] = Field(
         default=SecretStr("EMPTY"),
         description="The older name of `judge_key`.",
@@ -142,11 +150,11 @@ class EvalConfig(BaseModel):
     ] = Field(
         default=None,
         description=(
-            "The judge's URL, in older files. Means nothing without `LOCAL_LLM`: one alone is "
+            "The judge's whole URL, in older files. Means nothing without `LOCAL_LLM`: one alone is "
             "refused."
         ),
     )
-    LOCAL_LLM: Annotated[str | None, Text(null=True, empty=True), _JUDGE_MODEL] = Field(
+    LOCAL_LLM: Annotated[str | None, Text(null=True, empty=True), Honoured()] = Field(
         default=None,
         description="The judge's served name, in older files. Means nothing without `OPENAI_API_BASE`.",
     )

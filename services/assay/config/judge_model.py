@@ -1,6 +1,6 @@
 """The judge model that a file asks for: VLMEvalKit's keys as it means them, its traps refused with the cure.
 
-`judging` decides whether a run may have one. Upstream ignores half of a pair, asks api.openai.com thirty
+`judging` sees that a run that needs one has one. Upstream ignores half of a pair, asks api.openai.com thirty
 times where nothing is configured, and posts to whatever address it is given: here each is an error.
 """
 
@@ -17,9 +17,8 @@ from assay.config.endpoints import OFFICIAL, check_address
 from assay.config.evalconfig import EvalConfig
 from assay.config.problems import nearest, printable
 from assay.domain.errors import ConfigError
-from assay.domain.judge import Judge
-
-EXACT = "exact_matching"
+from assay.domain.judge import EXACT
+from assay.domain.run import Judge
 
 _SILICONFLOW = "https://api.siliconflow.cn/v1/chat/completions"
 _SERVED: Mapping[str, str] = {

@@ -222,15 +222,7 @@ class Refused:
         raise refused(self.why, self.cure)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """The key asks for what comes later; refused when the run is admitted, `unless` something else holds."""
-
-    why: str
-    unless: str
-
-
-Fate = Honoured | Mapped | NoEffect | Refused | Later
+Fate = Honoured | Mapped | NoEffect | Refused
 
 
 def plain_json(value: object, depth: int = 20) -> object:

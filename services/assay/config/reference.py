@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from assay.config.evalconfig import EvalConfig
 from assay.config.file import EvalFile
-from assay.config.kinds import Fate, Honoured, Kind, Later, Mapped, NoEffect, Refused
+from assay.config.kinds import Fate, Honoured, Kind, Mapped, NoEffect, Refused
 from assay.config.model import ModelConfig
 from assay.config.source import SourceConfig
 from assay.config.taskkeys import IgnoredTaskKeys
@@ -199,8 +199,6 @@ def _fate(field: FieldInfo) -> str:
         return "**honoured.**"
     if isinstance(mark, Mapped):
         return f"**mapped** to `{mark.to}`."
-    if isinstance(mark, Later):
-        return f"**refused** unless {mark.unless}: {mark.why}."
     if isinstance(mark, NoEffect):
         return f"**no effect**: {mark.why}."
     harmless = [_word(value) for value in mark.unless]

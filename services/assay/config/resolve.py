@@ -21,12 +21,14 @@ from assay.config.admission import (
 )
 from assay.config.evalconfig import EvalConfig
 from assay.config.file import EvalFile
-from assay.config.judging import EXACT, check_judge, judge_notes
+from assay.config.judge_model import JudgeModel, judge_of
+from assay.config.judging import check_judge_needed, judge_notes
 from assay.config.modelset import admit_models
 from assay.config.naming import located
 from assay.config.notes import key_notes, run_notes
 from assay.config.problems import joined, kept, printable
 from assay.domain.errors import ConfigError
+from assay.domain.judge import EXACT, JUDGE_QUEUE
 from assay.domain.run import Dataset, Mode, Run
 
 
@@ -36,7 +38,7 @@ class Resolved:
 
     Attributes:
         run: the run, without any key.
-        secrets: the bearer token of each model, by its key.
+        secrets: the bearer token of each model, by its key, and of the judge by `JUDGE_QUEUE`.
         work_dir: where run folders are made; absolute.
         use_cache: the run folder to continue; None: none is named.
         reuse: the user wants answers that are there to be used.
@@ -71,13 +73,17 @@ def resolve(
     """
     config, problems = file.eval_config, list[ConfigError]()
     use_cache: Path | None = None
+    judge: JudgeModel | None = None
     with kept(problems):
-        check_judge(config)
+        judge = judge_of(config, environ)
     with kept(problems):
         _check_frames(config)
     with kept(problems):
         use_cache = _continued(file, base_dir)
     datasets = _datasets(file, problems, lmu_data, base_dir)
+    if not problems:
+        with kept(problems):
+            check_judge_needed(config, datasets, judge)
     admitted = admit_models(config, problems, environ)
     if problems:
         raise joined(_distinct(problems))
@@ -87,8 +93,9 @@ def resolve(
         datasets=datasets,
         mode=Mode(config.mode),
         limit=config.limit,
-        judge=EXACT,
-        judge_chosen=config.judge is not None,
+        judge=_judge_name(judge),
+        judge_chosen=config.judge is not None or judge is not None,
+        judge_model=judge.judge if judge else None,
         coverage_threshold=file.coverage_threshold,
         endpoint_patience=file.endpoint_patience,
         mirrors=dict(file.mirrors or {}),
@@ -98,7 +105,7 @@ def resolve(
             *key_notes(file),
             *run_notes(file, reuse=_reuse(config)),
             *admitted.notes,
-            *judge_notes(config, datasets, environ),
+            *judge_notes(config, datasets, environ, judge),
             *dataset_notes(
                 datasets, file.dataset_sources or {}, config.limit, config.data
             ),
@@ -106,12 +113,16 @@ def resolve(
     )
     return Resolved(
         run=run,
-        secrets=admitted.secrets,
+        secrets={**admitted.secrets, **({JUDGE_QUEUE: judge.key} if judge else {})},
         work_dir=located(file.work_dir, base_dir),
         use_cache=use_cache,
         reuse=_reuse(config),
         no_timestamp=file.no_timestamp,
     )
+
+
+def _judge_name(judge: JudgeModel | None) -> str:
+    return EXACT if judge is None else judge.judge.label or judge.judge.served_name
 
 
 def _distinct(problems: Sequence[ConfigError]) -> list[ConfigError]:

@@ -86,8 +86,8 @@ class Entry:
 
     @property
     def supported(self) -> bool:
-        """Whether a run may name it: it is scored, or at least asked."""
-        return self.state in {State.SCORES, State.INFER_ONLY}
+        """Whether a run may name it: it is scored, if need be by a judge model, or at least asked."""
+        return self.state is not State.NOT_YET
 
 
 @cache

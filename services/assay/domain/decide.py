@@ -27,6 +27,7 @@ from assay.domain.actions import (
     StopWorkers,
     Wait,
 )
+from assay.domain.judge import JUDGE_QUEUE, is_judged, judges_of
 from assay.domain.lease import QueueState
 from assay.domain.observed import (
     ABSENT,
@@ -215,7 +216,7 @@ class _Plan:
     # Workers
 
     def _workers(self) -> Iterator[Action]:
-        for model in self._run.models:
+        for model in (*self._run.models, *judges_of(self._run)):
             view = self._observed.workers.get(model.key, ABSENT)
             if not self._wants_workers(model.key):
                 if view.count:
@@ -226,16 +227,23 @@ class _Plan:
                 yield EnsureWorkers(model.key, replicas)
 
     def _wants_workers(self, model: str) -> bool:
-        if self._run.mode is Mode.EVAL:
-            return False
         queue = self._queues.get(model)
         if queue is not None and queue.state is QueueState.CLOSED:
+            return False
+        if model == JUDGE_QUEUE:
+            return self._listening and any(map(self._asks_judge, self._tasks.values()))
+        if self._run.mode is Mode.EVAL:
             return False
         states = {task.state for task in self._tasks.values() if task.id.model == model}
         if TaskState.INFERRING in states:
             return True
         waiting = not states or TaskState.WAITING in states
         return waiting and self._observed.early_workers
+
+    def _asks_judge(self, task: TaskSnapshot) -> bool:
+        """Whether a scorer of the task asks the judge, or may do so as soon as it is there."""
+        scorable = task.state in {TaskState.INFERRED, TaskState.SCORING}
+        return scorable and is_judged(self._run, task.id.dataset)
 
     # Scorers
 
@@ -248,12 +256,16 @@ class _Plan:
             if s.presence is not Presence.ABSENT
         ]
         slots = self._observed.scorer_slots - len(busy)
+        no_judge = self._without_judge()
         for task in self._tasks.values():
-            if slots <= 0:
-                return
             view = self._observed.scorers.get(task.id, ABSENT)
             scorable = task.state in {TaskState.INFERRED, TaskState.SCORING}
-            if not scorable or view.presence is not Presence.ABSENT:
+            if no_judge and self._asks_judge(task):
+                # It would wait in vain, in the place of one that needs no judge.
+                if view.presence is not Presence.ABSENT:
+                    yield StopScorer(task.id)
+                continue
+            if not scorable or view.presence is not Presence.ABSENT or slots <= 0:
                 continue
             if self._due(_scorer_of(task.id), view):
                 slots -= 1
@@ -279,7 +291,9 @@ class _Plan:
         model = task.id.model
         if task.state in {TaskState.INFERRED, TaskState.SCORING}:
             view = self._observed.scorers.get(task.id, ABSENT)
-            return standing(_scorer_of(task.id), view).given_up
+            given_up = standing(_scorer_of(task.id), view).given_up
+            needs_judge = self._asks_judge(task)
+            return given_up or (self._without_judge() if needs_judge else "")
         if task.state is not TaskState.INFERRING:
             return ""
         if self._run.mode is Mode.EVAL:
@@ -293,6 +307,16 @@ class _Plan:
             return f"the endpoint of model {model} is unusable: {dead}"
         view = self._observed.workers.get(model, ABSENT)
         return standing(_workers_of(model), view).given_up
+
+    def _without_judge(self) -> str:
+        """Why the judge will answer nothing more in this run; empty: it may."""
+        if self._run.judge_model is None:
+            return ""
+        dead = self._dead_endpoint(self._queues.get(JUDGE_QUEUE))
+        if dead:
+            return f"the judge is unusable: {dead}"
+        view = self._observed.workers.get(JUDGE_QUEUE, ABSENT)
+        return standing(_workers_of(JUDGE_QUEUE), view).given_up
 
     def _dead_endpoint(self, queue: QueueSnapshot | None) -> str:
         if queue is None or queue.endpoint is None or queue.endpoint.usable:
@@ -330,7 +354,9 @@ class _Plan:
 
 
 def _workers_of(model: str) -> str:
-    return f"the worker of model {model}"
+    return (
+        "the judge's worker" if model == JUDGE_QUEUE else f"the worker of model {model}"
+    )
 
 
 def _scorer_of(task: TaskId) -> str:

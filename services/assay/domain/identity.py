@@ -54,6 +54,18 @@ def _dataset_identity(dataset: Dataset) -> list[object]:
     return [dataset.name, given, *known]
 
 
+def _judge_identity(run: Run) -> object:
+    """Who decides; a judge model by what can change its answers, and by its name in upstream's files."""
+    judge = run.judge_model
+    if judge is None:
+        return run.judge
+    return {
+        "label": judge.label,
+        "model": judge.served_name,
+        "settings": dict(judge.settings),
+    }
+
+
 def spec_identity(run: Run) -> dict[str, object]:
     """What of a run can change its results, as the user wrote it, by field.
 
@@ -66,7 +78,7 @@ def spec_identity(run: Run) -> dict[str, object]:
             for dataset in sorted(run.datasets, key=lambda each: each.name)
         ],
         "limit": run.limit,
-        "judge": run.judge,
+        "judge": _judge_identity(run),
         "coverage_threshold": run.coverage_threshold,
         "fresh": run.fresh,
     }

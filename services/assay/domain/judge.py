@@ -6,36 +6,20 @@ Scoring makes the requests and replays the answers; the aggregator keeps them an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from assay.domain.catalog import JudgeNeed, lookup
 from assay.domain.completion import Failure
 from assay.domain.identity import canonical_digest
+from assay.domain.run import Endpoint, Judge, Mode, Model, Run
+from assay.domain.task import TaskId
 
+JUDGE_QUEUE = ".judge"
+"""The queue of a run's judge requests; no model's key has a dot."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
-    """A judge model, without its key.
-
-    Attributes:
-        label: what upstream's result files call it; empty: what upstream would have asked, by dataset
-            (`default_label`).
-        served_name: its name in requests.
-        api_base: the whole chat-completions URL.
-        settings: more of the settings of upstream's judge client; what it does not know goes into the
-            request body.
-        slots: requests in flight.
-        attempts: per request.
-        timeout: seconds for one request.
-    """
-
-    label: str
-    served_name: str
-    api_base: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    slots: int = 4
-    attempts: int = 6
-    timeout: float = 600.0
+EXACT = "exact_matching"
+"""Nobody is asked: rules decide alone."""
 
 
 _LABELS = (("MMVet", "gpt-4-turbo"), ("LLaVABench", "gpt-4-turbo"), ("MMDU", "gpt-4o"))
@@ -45,6 +29,64 @@ def default_label(dataset: str) -> str:
     """The judge upstream asks about a dataset where none is named; its files carry this name."""
     found = (label for word, label in _LABELS if word in dataset)
     return next(found, "gpt-4o-mini")
+
+
+def judge_need(dataset: str) -> JudgeNeed:
+    """Whether a judge model decides anything about a dataset; of a name upstream does not know it may."""
+    entry = lookup(dataset)
+    return JudgeNeed.OPTIONAL if entry is None else entry.judge
+
+
+def is_judged(run: Run, dataset: str) -> bool:
+    """Whether the run's judge model is asked about a dataset."""
+    scored = run.judge_model is not None and run.mode is not Mode.INFER
+    return scored and judge_need(dataset) is not JudgeNeed.NONE
+
+
+def judge_label(run: Run, dataset: str) -> str:
+    """What upstream's files call who decides about a dataset."""
+    judge = run.judge_model
+    if judge is None or judge_need(dataset) is JudgeNeed.NONE:
+        return EXACT
+    return judge.label or default_label(dataset)
+
+
+def judge_digest(judge: Judge) -> str:
+    """Names a judge by what can change its answers: its model and decoding."""
+    return canonical_digest(
+        {"model": judge.served_name, "settings": dict(judge.settings)}
+    )
+
+
+def judge_task(judge: Judge) -> TaskId:
+    """What the answers of a judge are kept under within a run."""
+    return TaskId(JUDGE_QUEUE, judge_digest(judge))
+
+
+def judge_model(judge: Judge) -> Model:
+    """The judge as its workers are told of it: it is asked as a model is."""
+    return Model(
+        key=JUDGE_QUEUE,
+        kind="judge",
+        served_name=judge.served_name,
+        endpoint=Endpoint(
+            api_base=judge.api_base, timeout=judge.timeout, retry=judge.attempts
+        ),
+        nproc=judge.slots,
+    )
+
+
+def judges_of(run: Run) -> tuple[Model, ...]:
+    """The judge of a run as something to be asked; none where rules decide alone."""
+    return () if run.judge_model is None else (judge_model(run.judge_model),)
+
+
+_ORDINAL_BITS = 63
+
+
+def ordinal_of(key: str) -> int:
+    """The number that leases and records call a request by: the first bits of its key."""
+    return int(key[:16], 16) >> (64 - _ORDINAL_BITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ class TaskReport:
         samples: the sample table, relative to the run's folder; empty: there is none.
         prepared_digest, source_digest, task_digest: hex; empty where never known.
         provenance: versions and limits in force where it was scored.
+        exhausted: scored samples whose judge replies cannot be read and that upstream scores all the same.
         adopted: samples that former executions answered, by their run ids.
     """
 
@@ -56,6 +57,7 @@ class TaskReport:
     source_digest: str = ""
     task_digest: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    exhausted: int = 0
     adopted: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Mode(StrEnum):
@@ -142,6 +143,31 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A judge model, without its key.
+
+    Attributes:
+        label: what upstream's result files call it; empty: what upstream would have asked, by dataset
+            (`assay.domain.judge.default_label`).
+        served_name: its name in requests.
+        api_base: the whole chat-completions URL.
+        settings: more of the settings of upstream's judge client; what it does not know goes into the
+            request body.
+        slots: requests in flight.
+        attempts: per request.
+        timeout: seconds for one request.
+    """
+
+    label: str
+    served_name: str
+    api_base: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    slots: int = 4
+    attempts: int = 6
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One accepted evaluation request.
 
@@ -150,6 +176,7 @@ class Run:
         limit: the first N samples of every dataset; None: all.
         judge: `exact_matching`, or a judge model's name.
         judge_chosen: whether the user named the judge (else `exact_matching` is what is left).
+        judge_model: who is asked where rules cannot decide; None: rules decide alone.
         coverage_threshold: scored / total below which a task's score is withheld, 0 to 1.
         endpoint_patience: seconds a dead endpoint is waited for before the run ends FAILED.
         mirrors: URL prefix -> replacement, applied to every dataset address.
@@ -165,6 +192,7 @@ class Run:
     limit: int | None = None
     judge: str = "exact_matching"
     judge_chosen: bool = False
+    judge_model: Judge | None = None
     coverage_threshold: float = 1.0
     endpoint_patience: float = 120.0
     mirrors: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ import uvloop
 from pydantic import SecretStr
 
 from assay.domain.errors import ConfigError, PermanentError, TransientError
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.run import Model
 from assay.infer.servicer import WorkerServicer
 from assay.process.configs import InferConfig
@@ -32,6 +33,7 @@ from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
 from assay.telemetry.log import set_up_logging
 from assay.worker.contact import Timing
+from assay.worker.engines.judge import JudgeEngine
 from assay.worker.engines.openai import OpenAIEngine
 from assay.worker.loop import WorkerLoop
 from assay.worker.pictures import PictureReader
@@ -48,7 +50,8 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
         TransientError: the worker must go, its work must not.
         PermanentError: starting again would change nothing.
     """
-    engine = OpenAIEngine(model, config.api_key.get_secret_value())
+    kind = JudgeEngine if config.queue == JUDGE_QUEUE else OpenAIEngine
+    engine = kind(model, config.api_key.get_secret_value())
     async with open_channel(
         config.aggregator, token_source(config), config.tls
     ) as channel:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.run import Model
 from assay.domain.task import TaskId
 from assay.local.folder import RunFolder
@@ -65,7 +66,7 @@ class Launch:
     """Everything the processes of one run have in common.
 
     Attributes:
-        keys: bearer token of each model, by its key; in memory only.
+        keys: bearer token of each model, by its key, and of the judge; in memory only.
         s3: None: no dataset of the run is read from there.
         unsealed: run children without a seal where this machine cannot seal.
     """
@@ -142,7 +143,7 @@ class Launch:
 
 def worker_role(model: str) -> str:
     """The name of a model's worker, for logs."""
-    return f"infer-{model}"
+    return "judge" if model == JUDGE_QUEUE else f"infer-{model}"
 
 
 def scorer_role(task: TaskId) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from assay.domain.actions import Service
 from assay.domain.errors import AssayError
+from assay.domain.judge import judges_of
 from assay.domain.observed import Death, Ending, Observed, Presence
 from assay.domain.run import Run
 from assay.domain.task import TaskId
@@ -49,7 +50,7 @@ class World:
             model.key: self._part(
                 worker_role(model.key), "assay.infer.main", serves=False
             )
-            for model in run.models
+            for model in (*run.models, *judges_of(run))
         }
         self.scorers = {
             task: self._part(scorer_role(task), "assay.scorer.main", serves=False)

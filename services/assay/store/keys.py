@@ -10,12 +10,15 @@ runs/<run_id>/epochs/<epoch>.json                       what an aggregator admit
 runs/<run_id>/tasks/<model>/<dataset>/task.json         the pinned dataset digest
 runs/<run_id>/tasks/<model>/<dataset>/completions/<epoch>/<seq>.seg
 runs/<run_id>/tasks/<model>/<dataset>/score/<score digest>/...
+runs/<run_id>/judge/<judge digest>/completions/<epoch>/<seq>.seg
+runs/<run_id>/judge/<judge digest>/dropped/<epoch>.json answers that nobody could read, up to that epoch
 runs/<run_id>/results/...                               report.json, samples/, <model>/, logs/
 """
 
 from __future__ import annotations
 
 from assay.domain.errors import CorruptError, PermanentError
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.task import TaskId
 
 # How many names a key has at least, by the first.
@@ -91,7 +94,9 @@ def tasks(run_id: str) -> str:
 
 
 def task(run_id: str, task_id: TaskId, part: str) -> str:
-    """A part of a task's own state."""
+    """A part of a task's own state; a judge's answers belong to the run as a whole."""
+    if task_id.model == JUDGE_QUEUE:
+        return f"runs/{run_id}/judge/{task_id.dataset}/{part}"
     return f"runs/{run_id}/tasks/{task_id.model}/{task_id.dataset}/{part}"
 
 
@@ -105,14 +110,24 @@ def segments(run_id: str, task_id: TaskId, epoch_number: int) -> str:
     return task(run_id, task_id, f"completions/{epoch_number:08d}/")
 
 
-def sequence_of(key: str) -> int:
+def all_dropped(run_id: str, judge: TaskId) -> str:
+    """Prefix of what says which of a judge's answers count for nothing."""
+    return task(run_id, judge, "dropped/")
+
+
+def dropped(run_id: str, judge: TaskId, epoch_number: int) -> str:
+    """The judge's answers that count for nothing up to an epoch."""
+    return f"{all_dropped(run_id, judge)}{epoch_number:08d}.json"
+
+
+def sequence_of(key: str, ending: str = ".seg") -> int:
     """The sequence number in a segment's key.
 
     Raises:
         CorruptError: the key is no segment's.
     """
     name = key.rpartition("/")[2]
-    number = name.removesuffix(".seg")
+    number = name.removesuffix(ending)
     if not number.isdecimal() or number == name:
         raise CorruptError(
             f"{key} stands among the segments and is none",

@@ -70,8 +70,18 @@ _REFUSALS: dict[Family, tuple[str, str]] = {
 }
 
 _JUDGED = (
-    "only a judge model can score it, and judge models come later",
-    "until then use a name that is scored by rules, such as MMStar, POPE or ChartQA_TEST",
+    "only a judge model can score it",
+    "name one with judge and judge_base_url, or use a name that rules score, such as MMStar or POPE",
+)
+
+_JUDGED_HERE = frozenset(
+    {"MathVista_MINI", "MathVision", "MathVision_MINI", "MMVet", "LLaVABench"}
+)
+"""Names that only a judge scores and that are tried against upstream."""
+
+_DOCUMENTS = (
+    "documents of many pages come later",
+    "until then use datasets of one picture a question, such as DocVQA_VAL or InfoVQA_VAL",
 )
 
 _VCR_REASON = (
@@ -155,10 +165,12 @@ def _judge(cls: Any, family: Family) -> JudgeNeed:
 
 def _state(name: str, family: Family, judge: JudgeNeed) -> tuple[State, str, str]:
     """What the name can be used for; why no more than that, and what to do about it."""
-    if judge is JudgeNeed.MANDATORY:
-        return State.NEEDS_JUDGE, *_JUDGED
     if family in _REFUSALS:
         return State.NOT_YET, *_REFUSALS[family]
+    if name in _JUDGED_HERE:
+        return State.NEEDS_JUDGE, *_JUDGED
+    if judge is JudgeNeed.MANDATORY:
+        return State.NOT_YET, *_DOCUMENTS
     if name.startswith("VCR_"):
         return State.NOT_YET, _VCR_REASON, _VCR_CURE
     if name in _INFER_ONLY:
