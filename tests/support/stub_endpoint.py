@@ -31,6 +31,8 @@ class StubEndpoint:
         self.in_flight = 0
         self.delay = 0.0
         self.status: Callable[[int], int] = lambda _: 200
+        self.reply: Callable[[int], str] | None = None
+        """What is answered about a sample; None: a letter that depends on the request."""
         self.first_at = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -93,7 +95,8 @@ class StubEndpoint:
         if status != 200:
             return web.json_response({"error": {"message": "no"}}, status=status)
         self.answered[sample] += 1
-        return web.json_response(_completion(letter_for(body)))
+        reply = self.reply(sample) if self.reply else f"Answer: {letter_for(body)}"
+        return web.json_response(_completion(reply))
 
 
 def letter_for(body: bytes) -> str:
@@ -107,11 +110,11 @@ def _text_of(body) -> str:
     return " ".join(part["text"] for part in parts if part["type"] == "text")
 
 
-def _completion(letter: str) -> dict:
+def _completion(reply: str) -> dict:
     return {
         "choices": [
             {
-                "message": {"role": "assistant", "content": f"Answer: {letter}"},
+                "message": {"role": "assistant", "content": reply},
                 "finish_reason": "stop",
             }
         ],

@@ -110,11 +110,11 @@ class EvalConfig(BaseModel):
         default=None,
         description="Its base, such as `http://localhost:8000/v1`; `/chat/completions` is put after it.",
     )
-    judge_key: Annotated[
-        SecretStr | None, Text(null=True, secret=True), _JUDGE_MODEL
-    ] = Field(
-        default=None,
-        description="Its key; for api.openai.com else `OPENAI_API_KEY` of the environment.",
+    judge_key: Annotated[SecretStr | None, Text(null=True, secret=True), Honoured()] = (
+        Field(
+            default=None,
+            description="Its key; for api.openai.com else `OPENAI_API_KEY` of the environment.",
+        )
     )
     judge_api_nproc: Annotated[
         int | None,
@@ -145,14 +145,14 @@ class EvalConfig(BaseModel):
         default=SecretStr("EMPTY"),
         description="The older name of `judge_key`.",
     )
-    OPENAI_API_BASE: Annotated[
-        str | None, Text(null=True, empty=True), _JUDGE_MODEL
-    ] = Field(
-        default=None,
-        description=(
-            "The judge's whole URL, in older files. Means nothing without `LOCAL_LLM`: one alone is "
-            "refused."
-        ),
+    OPENAI_API_BASE: Annotated[str | None, Text(null=True, empty=True), Honoured()] = (
+        Field(
+            default=None,
+            description=(
+                "The judge's whole URL, in older files. Means nothing without `LOCAL_LLM`: one alone is "
+                "refused."
+            ),
+        )
     )
     LOCAL_LLM: Annotated[str | None, Text(null=True, empty=True), Honoured()] = Field(
         default=None,
