@@ -57,15 +57,19 @@ class JudgeEndpoint:
     Attributes:
         base: the address without `/chat/completions`.
         reply: a text, or an HTTP status, for a body; may be changed at any time.
+        refuses: the HTTP status of everything; 0: it is well.
         bodies: every body as canonical JSON -> how often it came.
     """
 
     base: str = ""
     reply: Callable[[dict], str | int] = sensible
+    refuses: int = 0
     bodies: Counter[str] = field(default_factory=Counter)
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
+        if self.refuses:
+            return web.json_response({"error": "go away"}, status=self.refuses)
         if body["messages"][-1]["content"] in (
             "hello",
             [{"text": "hello", "type": "text"}],

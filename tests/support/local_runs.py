@@ -24,7 +24,8 @@ MODEL = "stub"
 
 
 @cache
-def _pictures() -> list[str]:
+def picture_cells() -> list[str]:
+    """Pictures of real digits, as cells of a TSV."""
     cells = []
     for pixels in load_digits().images[:200]:
         picture = Image.fromarray((pixels * 15).astype("uint8")).resize((64, 64))
@@ -36,7 +37,7 @@ def _pictures() -> list[str]:
 
 def write_dataset(path: Path, count: int) -> Path:
     """A custom MCQ TSV; every question names its sample as `#<index>`."""
-    pictures = _pictures()
+    pictures = picture_cells()
     with path.open("w", newline="") as stream:
         table = csv.writer(stream, delimiter="\t")
         table.writerow(

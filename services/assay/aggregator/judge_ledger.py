@@ -7,21 +7,10 @@ holds the replies themselves: every scorer of the run is told them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from assay.aggregator.ledger import Place
 from assay.domain.completion import Completion
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeTally:
-    """What a judge has cost in one run: calls made, requests by what came of them, tokens."""
-
-    calls: int = 0
-    answers: int = 0
-    failures: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+from assay.domain.report import JudgeTally
 
 
 class JudgeLedger:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assay.aggregator.committer import Committer, Track
-from assay.aggregator.judge_ledger import JudgeLedger, JudgeTally
+from assay.aggregator.judge_ledger import JudgeLedger
 from assay.aggregator.ledger import Place
 from assay.aggregator.scores import UNJUDGED
 from assay.aggregator.takeover import admitted_segments
@@ -31,6 +31,7 @@ from assay.domain.judge import (
 )
 from assay.domain.lease import LeasedSample
 from assay.domain.prompt import Prompt, TextPart, Turn
+from assay.domain.report import JudgeTally
 from assay.domain.task import TaskId
 from assay.store import keys
 
@@ -117,9 +118,9 @@ class JudgeBench:
         )
 
     @property
-    def tally(self) -> JudgeTally:
-        """What the judge has cost in this run."""
-        return self.ledger.tally
+    def tally(self) -> JudgeTally | None:
+        """What the judge has cost in this run; None: it has none."""
+        return None if self.task is None else self.ledger.tally
 
     def drop_unread(self, task_scores: Sequence[tuple[Task, str]]) -> None:
         """Lets the answers that unscored samples rest on count for nothing, durably; blocking.

@@ -315,6 +315,7 @@ def _report(book: RunBook, failure: str) -> RunReport:
         tasks=tuple(task.report() for task in tasks),
         message=failure,
         provenance=installed_versions(),
+        judge=book.bench.tally,
     )
 
 

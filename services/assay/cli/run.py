@@ -52,6 +52,14 @@ def run(
     ] = False,
     as_json: JsonOption = False,
     unsealed: UnsealedOption = False,
+    preflight: Annotated[
+        bool,
+        typer.Option(
+            "--preflight/--no-preflight",
+            help="Ask the judge model, if there is one, before any model is asked, and refuse the run if "
+            "it does not answer.",
+        ),
+    ] = True,
 ) -> None:
     """Evaluate what FILE asks for: fetch, infer, score, report."""
     with told():
@@ -60,7 +68,12 @@ def run(
 
         with progress() as listener:
             outcome = run_here(
-                file, run_dir, resume=resume, unsealed=unsealed, listener=listener
+                file,
+                run_dir,
+                resume=resume,
+                unsealed=unsealed,
+                preflight=preflight,
+                listener=listener,
             )
         conclude(outcome, file, as_json=as_json)
 

@@ -113,13 +113,20 @@ def _check_pairs(config: EvalConfig) -> None:
         )
     if config.judge or local:
         return
-    for key in ("judge_base_url", "judge_key", "judge_args"):
-        if getattr(config, key) is not None:
+    for key in ("judge_base_url", "judge_key", "judge_args", "OPENAI_API_KEY"):
+        if _says_something(getattr(config, key)):
             raise _refused(
                 key,
                 "configures a judge, and none is named",
                 "add judge: NAME, the model's name at its server",
             )
+
+
+def _says_something(value: str | SecretStr | None) -> bool:
+    if isinstance(value, SecretStr):
+        # The older files of everybody say EMPTY, whether they have a judge or not.
+        return value.get_secret_value() not in {"", "EMPTY"}
+    return value is not None
 
 
 def _address(config: EvalConfig, name: str) -> str:

@@ -168,6 +168,12 @@ def _run(file: Mapping[str, Any]) -> Run:
     parsed = parse(_without_keys(file))
     # Relative paths have been refused: nothing is looked for on the controller's disk.
     resolved = resolve(parsed, environ={}, lmu_data=(), base_dir=Path("/"))
+    if resolved.run.judge_model is not None:
+        raise ConfigError(
+            "eval_config.judge",
+            "names a judge model, and those are asked in runs of one machine only",
+            "write judge: exact_matching, or use `assay run`",
+        )
     if "endpoint_patience" in file:
         return resolved.run
     return replace(resolved.run, endpoint_patience=_PATIENCE)

@@ -62,6 +62,23 @@ class TaskReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeTally:
+    """What a judge has cost in one run.
+
+    Attributes:
+        calls: requests made, those made again included.
+        answers, failures: what they came to, each request once.
+        prompt_tokens, completion_tokens: as the endpoint counted.
+    """
+
+    calls: int = 0
+    answers: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """One run as it ended.
 
@@ -69,6 +86,7 @@ class RunReport:
         started, finished: RFC 3339, UTC.
         message: one sentence where the state needs one; empty: it does not.
         provenance: versions of what ran it (assay, Python, ...).
+        judge: what the judge model has cost; None: there is none.
     """
 
     run_id: str
@@ -80,3 +98,4 @@ class RunReport:
     tasks: tuple[TaskReport, ...]
     message: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    judge: JudgeTally | None = None

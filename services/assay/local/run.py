@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
 from assay.config import Resolved, load_file, parse, resolve
 from assay.domain.actions import Leave, Outcome
 from assay.domain.errors import ConfigError, EndpointChangedError, NotFoundError
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.report import RunState
 from assay.domain.run import Mode, Run
 from assay.local.driver import Driver
@@ -42,6 +43,8 @@ from assay.local.listener import Listener
 from assay.local.page import write_page_of
 from assay.process.contract import ExitCode
 from assay.store.cache import using
+
+_T = TypeVar("_T")
 
 INTERRUPTED = 130
 """Exit code after a request to stop (128 + SIGINT), as shells give it."""
@@ -88,6 +91,7 @@ def run(
     *,
     resume: bool = False,
     unsealed: bool = False,
+    preflight: bool = True,
     listener: Listener | None = None,
 ) -> RunOutcome:
     """Evaluates what an EvalScope file asks for, and returns when it has ended.
@@ -98,6 +102,7 @@ def run(
         resume: go on with the run in `run_dir`, or with the newest unfinished run of this file. Of
             `mode: eval`, which always goes on, the newest run of this file.
         unsealed: run prepare and score children without a seal where this machine cannot seal.
+        preflight: ask the judge model, if there is one, before any model is asked.
         listener: hears how it goes.
 
     Raises:
@@ -107,6 +112,8 @@ def run(
         StoreFullError: the run's folder cannot be made or written.
     """
     resolved = _resolved(source)
+    if preflight:
+        _check_judge(resolved.run, resolved.secrets)
     folder = _folder(
         resolved, Path(run_dir) if run_dir is not None else None, resume=resume
     )
@@ -137,6 +144,7 @@ def score(
     """
     path = Path(run_dir).expanduser().absolute()
     asked = replace(spec_to_score(path).run, mode=Mode.EVAL)
+    _check_judge(asked, {})
     folder = folder_to_score(asked, path)
     return _drive(asked, folder, {}, listener, retry=False, unsealed=unsealed)
 
@@ -176,6 +184,7 @@ def retry(
     if asked.mode is Mode.EVAL:
         # It was scored last; this is the wish to have the rest asked.
         asked = replace(asked, mode=Mode.ALL)
+    _check_judge(asked, keys)
     folder = folder_to_resume(asked, path)
     return _drive(asked, folder, keys, listener, retry=True, unsealed=unsealed)
 
@@ -185,6 +194,21 @@ def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
     return resolve(
         file, environ=os.environ, lmu_data=lmu_folders(), base_dir=Path.cwd()
     )
+
+
+def _check_judge(run: Run, keys: Mapping[str, SecretStr]) -> None:
+    """Sees that the run's judge answers before anything starts.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    judge = run.judge_model
+    if judge is None or run.mode is Mode.INFER:
+        return
+    # Only who has a judge pays for importing what asks it.
+    from assay.local.preflight import check_judge  # noqa: PLC0415
+
+    _to_its_end(check_judge(judge, keys.get(JUDGE_QUEUE, SecretStr("EMPTY"))))
 
 
 def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFolder:
@@ -251,7 +275,7 @@ def _drive(
     return outcome
 
 
-def _to_its_end(driven: Coroutine[Any, Any, RunOutcome]) -> RunOutcome:
+def _to_its_end(driven: Coroutine[Any, Any, _T]) -> _T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

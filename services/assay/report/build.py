@@ -42,7 +42,7 @@ def report_json(report: RunReport) -> bytes:
                 "mode": run.mode.value,
                 "limit": run.limit,
                 "coverage_threshold": run.coverage_threshold,
-                "judge": {"name": run.judge, "chosen": run.judge_chosen},
+                "judge": _judge(report),
                 "fresh": run.fresh,
             },
             "notes": list(run.notes),
@@ -83,6 +83,19 @@ def coverage(task: TaskReport) -> float | None:
     return task.counts.scored / task.counts.total
 
 
+def _judge(report: RunReport) -> Json:
+    """Who decided where rules could not, what it was asked with, and what that took."""
+    run, told = report.run, {}
+    if run.judge_model is not None:
+        told = {
+            "model": run.judge_model.served_name,
+            "api_base": run.judge_model.api_base,
+            "settings": dict(run.judge_model.settings),
+            "used": asdict(report.judge) if report.judge else None,
+        }
+    return {"name": run.judge, "chosen": run.judge_chosen, **told}
+
+
 def _task(task: TaskReport) -> Json:
     return {
         "model": task.id.model,
@@ -98,7 +111,7 @@ def _task(task: TaskReport) -> Json:
             },
         },
         "coverage": coverage(task),
-        "judge": {"name": task.judge},
+        "judge": {"name": task.judge, "exhausted": task.exhausted},
         "metrics": [_metric(metric) for metric in task.metrics],
         "withheld": task.withheld,
         "samples": task.samples,

@@ -22,8 +22,12 @@ _FAMILIES: Mapping[str, Family] = {
     "ImageMCQDataset": Family.MCQ,
     "ImageVQADataset": Family.VQA,
     "ImageYORNDataset": Family.YES_NO,
+    "LLaVABench": Family.VQA_OWN,
+    "MMVet": Family.VQA_OWN,
     "MMMUDataset": Family.MCQ_MMMU,
     "MTVQADataset": Family.VQA_OWN,
+    "MathVision": Family.VQA_OWN,
+    "MathVista": Family.VQA_OWN,
     "OCRBench": Family.VQA_OWN,
 }
 _NAMED_OTHERWISE = frozenset({"ImageMCQDataset", "CustomMCQDataset"})
@@ -40,8 +44,16 @@ _NEEDED_BY_NAME: Mapping[str, tuple[str, ...]] = {
     ),
     "HallusionBench": ("l2-category",),
     "MME": ("category", "image_path"),
+    "LLaVABench": ("caption", "category", "gpt4_ans"),
     "MMMU_TEST": ("A", "id"),
+    "MMVet": ("category",),
     "MTVQA_TEST": ("category",),
+    "MathVision": ("category", "choices"),
+    "MathVision_MINI": ("category", "choices"),
+    "MathVista_MINI": (
+        *("answer_option", "answer_type", "choices"),
+        *("question_type", "skills", "task"),
+    ),
     "OCRBench": ("category",),
     "POPE": ("category",),
 }
@@ -138,7 +150,8 @@ def _needed(name: str, family: Family) -> list[str]:
     needed = ["index", "image", *_NEEDED_BY_NAME.get(name, ())]
     if family is not Family.CAPTION:
         needed.append("question")
-    if entry is not None and not entry.answers:
+    if name == "LLaVABench" or (entry is not None and not entry.answers):
+        # The one's reference answers stand in `gpt4_ans`.
         return needed
     if family is Family.MCQ_MMT:
         needed += ["category", "l2-category"]

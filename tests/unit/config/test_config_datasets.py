@@ -11,7 +11,7 @@ from assay.domain.catalog import State
 from assay.domain.errors import ConfigError
 from assay.domain.run import Dataset, SourceOverride
 
-USABLE = {State.SCORES, State.INFER_ONLY}
+USABLE = {State.SCORES, State.INFER_ONLY, State.NEEDS_JUDGE}
 
 
 def admit(name, *, sources=None, lmu_data=(), base_dir="/base", limit=None):

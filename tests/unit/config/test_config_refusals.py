@@ -103,13 +103,12 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("folder_with_a_nul", one("work_dir", "a\0b"), "work_dir", "no text", "plain text"),
     ("cache_of_nobody", changed(**{"use_cache": "~nobody-here/x", C + "reuse": True}), "use_cache", "no folder", "earlier run"),
     ("cache_that_is_not_there", changed(**{"use_cache": "x", C + "reuse": True}), "use_cache", "no folder", "earlier run"),
-    ("judge_model", one(C + "judge", "gpt-4o-mini"), "eval_config.judge", "a judge LLM comes later", "exact_matching"),
-    ("misspelt_judge", one(C + "judge", "exact-matching"), "eval_config.judge", "judge", "did you mean exact_matching"),
-    ("judge_in_older_keys", changed(**{C + "judge": None, C + "OPENAI_API_BASE": "http://j/v1/chat/completions", C + "LOCAL_LLM": "q"}), "eval_config.LOCAL_LLM", "a judge LLM comes later", "exact_matching"),
-    ("lonely_local_llm", changed(**{C + "judge": None, C + "LOCAL_LLM": "q"}), "eval_config.LOCAL_LLM", "alone", "remove"),
-    ("lonely_base", changed(**{C + "judge": None, C + "OPENAI_API_BASE": "http://j"}), "eval_config.OPENAI_API_BASE", "alone", "remove"),
-    ("lonely_openai_key", changed(**{C + "judge": None, C + "OPENAI_API_KEY": "sk-123"}), "eval_config.OPENAI_API_KEY", "alone", "remove"),
-    ("judge_address_without_judge", changed(**{C + "judge": None, C + "judge_base_url": "http://j"}), "eval_config.judge_base_url", "judge", "exact_matching"),
+    ("judge_nowhere", one(C + "judge", "my-judge"), "eval_config.judge", "never guessed", "judge_base_url"),
+    ("misspelt_judge", one(C + "judge", "exact-matching"), "eval_config.judge", "is no judge", "write exact_matching"),
+    ("lonely_local_llm", changed(**{C + "judge": None, C + "LOCAL_LLM": "q"}), "eval_config.LOCAL_LLM", "without OPENAI_API_BASE", "add"),
+    ("lonely_base", changed(**{C + "judge": None, C + "OPENAI_API_BASE": "http://j"}), "eval_config.OPENAI_API_BASE", "without LOCAL_LLM", "add"),
+    ("lonely_openai_key", changed(**{C + "judge": None, C + "OPENAI_API_KEY": "sk-123"}), "eval_config.OPENAI_API_KEY", "none is named", "add judge"),
+    ("judge_address_without_judge", changed(**{C + "judge": None, C + "judge_base_url": "http://j"}), "eval_config.judge_base_url", "none is named", "add judge"),
     ("fps_beside_nframe", one(C + "fps", 1), "eval_config.fps", "nframe", "nframe: 0"),
     ("config", one(C + "config", "c.json"), "eval_config.config", "through EvalScope", "eval_config.model"),
     ("api_mode", one(C + "api_mode", True), "eval_config.api_mode", "ignores limit", "remove"),
@@ -125,7 +124,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("renamed_dataset_twice", one(C + "data", ["GMAI_mm_bench_VAL", "GMAI-MMBench_VAL"]), "eval_config.data[1]", "twice", "remove"),
     ("limit_for_a_collection", changed(**{C + "data": ["MMMB"], C + "limit": 5}), "eval_config.limit", "MMMB_ar", "MMMB_tr"),
     ("source_for_a_collection", changed(**{C + "data": ["MMMB"], C + "limit": None, "dataset_sources": {"MMMB": {"url": "http://a/b.tsv"}}}), "dataset_sources.MMMB", "no file", "give those"),
-    ("dataset_for_a_judge", one(C + "data", ["MMVet"]), "eval_config.data[0]", "judge", "until then"),
+    ("dataset_for_a_judge", one(C + "data", ["MMVet"]), "eval_config.judge", "names no judge model, and MMVet is", "mode: infer"),
     ("family_of_later", one(C + "data", ["MVBench"]), "eval_config.data[0]", "MVBench: video", "until then"),
     ("source_without_place", source(md5="0" * 32), "dataset_sources.mine", "exactly one", "keep the one"),
     ("source_with_two_places", source(url="http://a/b", path="c"), "dataset_sources.mine", "exactly one", "keep the one"),
@@ -169,7 +168,7 @@ def test_everything_wrong_is_said_at_once():
 def test_everything_not_admitted_is_said_at_once():
     document = changed(
         **{
-            C + "data": ["MMVet", "nope"],
+            C + "data": ["MVBench", "nope"],
             M + "api_base": "http://h/v1",
             "use_cache": "x",
         }
