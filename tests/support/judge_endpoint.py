@@ -58,12 +58,14 @@ class JudgeEndpoint:
         base: the address without `/chat/completions`.
         reply: a text, or an HTTP status, for a body; may be changed at any time.
         refuses: the HTTP status of everything; 0: it is well.
+        delay: seconds that every reply takes.
         bodies: every body as canonical JSON -> how often it came.
     """
 
     base: str = ""
     reply: Callable[[dict], str | int] = sensible
     refuses: int = 0
+    delay: float = 0.0
     bodies: Counter[str] = field(default_factory=Counter)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -77,6 +79,7 @@ class JudgeEndpoint:
             return _completion("Hello.")
         self.bodies[json.dumps(body, sort_keys=True)] += 1
         reply = self.reply(body)
+        await asyncio.sleep(self.delay)
         if isinstance(reply, int):
             return web.json_response({"error": "as planned"}, status=reply)
         return _completion(reply)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from assay.domain.judge import ordinal_of, request_key
+from assay.store.segments import decode_segment
 from support.local_runs import DATASET, MODEL, picture_cells
 
 
@@ -35,6 +37,23 @@ def kept(run_dir: Path, dataset: str = DATASET) -> dict[str, bytes]:
         "judge": (there / f"{dataset}.judge.parquet").read_bytes(),
         "metrics": (run_dir / "metrics.json").read_bytes(),
     }
+
+
+def durable(run_dir: Path) -> set[int]:
+    """The numbers of the judge requests whose answer is in the store."""
+    found = set()
+    for path in run_dir.rglob("judge/*/completions/*/*.seg"):
+        try:
+            segment = decode_segment(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            continue
+        found.update(placed.record.completion.ordinal for placed in segment.records)
+    return found
+
+
+def number_of(body: dict) -> int:
+    """What a request at temperature 0 that no sample has sent before is kept under."""
+    return ordinal_of(request_key(body, "", 1))
 
 
 def write_table(path: Path, columns: dict[str, list[object]]) -> dict:
