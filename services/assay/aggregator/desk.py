@@ -33,7 +33,7 @@ from assay.domain.lease import (
     QueueState,
 )
 from assay.domain.prompt import Part, PicturePart, Prompt, Turn
-from assay.domain.task import TaskId
+from assay.domain.task import TaskId, TaskState
 from assay.rpc.score_client import ScoreOutcome
 from assay.store.objects import ObjectStore
 from assay.store.prepared import PreparedDataset
@@ -227,7 +227,9 @@ class ScoreDesk:
             raise PermanentError(
                 f"cannot score {task_id}: the run is {self._book.standing.state.value}"
             )
-        if opened is None or opened.ledger.open_count or task.score is not None:
+        early = task.is_judged and task.state is TaskState.INFERRING
+        scorable = opened is not None and (early or not opened.ledger.open_count)
+        if not scorable or task.score is not None:
             raise PermanentError(
                 f"cannot score {task_id}: it is {task.state.value}",
                 cure="start a scorer when every sample has an answer or a reason",
@@ -238,9 +240,10 @@ class ScoreDesk:
         session = ScoringSession(
             self._book.means,
             task,
-            self._book.shelves_of(task),
+            lambda: self._book.shelves_of(task),
             self._book.pinned.run,
             self._book.bench,
+            changes=self._book.changes,
         )
         self._sessions[task_id] = session
         task.scorers += 1

@@ -135,6 +135,10 @@ class Ledger:
         """Whether the sample is still to be asked."""
         return self._states[ordinal] == _OPEN
 
+    def told(self, ordinal: int) -> bool:
+        """Whether what becomes of the sample is known: it has a record that counts, or can have none."""
+        return self._states[ordinal] != _OPEN
+
     def would_win(self, completion: Completion) -> bool:
         """Whether a record of it, written now, would count: nothing better is known."""
         state = self._states[completion.ordinal]

@@ -10,13 +10,14 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from assay.aggregator import scores
+from assay.aggregator.changes import Changes
 from assay.aggregator.judging import JudgeBench
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
@@ -31,7 +32,7 @@ from assay.domain.errors import (
     StoreFullError,
 )
 from assay.domain.identity import canonical_digest
-from assay.domain.judge import JudgeAnswer, JudgeRequest, is_judged, judge_label
+from assay.domain.judge import JudgeAnswer, JudgeRequest, judge_label
 from assay.domain.run import Run
 from assay.domain.sample import UnscoredReason
 from assay.rpc.score_client import ScoreHead, ScoreOutcome, ScorePrediction
@@ -50,6 +51,7 @@ _TABLE_PIECE_BYTES = 1024 * 1024
 _ROWS_PER_SLOT = 3
 """Rows that wait per judge request in flight: some have their answer on the way."""
 _MOST_ROWS = 256
+_LANDING_SECONDS = 0.1
 
 
 class ScoringSession:
@@ -59,18 +61,21 @@ class ScoringSession:
         self,
         means: Means,
         task: Task,
-        shelves: Sequence[Shelf],
+        shelves: Callable[[], Sequence[Shelf]],
         run: Run,
         bench: JudgeBench,
+        *,
+        changes: Changes,
     ) -> None:
-        """Begins a claim on a task that has been inferred.
+        """Begins a claim on a task that has been inferred, or that a judge can begin with before that.
 
         Args:
             means: what the aggregator works with.
             task: the task; opened.
-            shelves: its segments that count, by `Place.source`.
+            shelves: gives its segments that count, by `Place.source`.
             run: names judge and limit.
             bench: has the judge asked.
+            changes: says that something may have landed.
         """
         assert task.opened is not None
         self.task = task
@@ -78,6 +83,9 @@ class ScoringSession:
         self._means = means
         self._opened = task.opened
         self._shelves = shelves
+        self._changes = changes
+        self._early = task.opened.ledger.open_count > 0
+        """Whether samples were open when it began."""
         self._run = run
         self._bench = bench
         self._fingerprint = task.fingerprint
@@ -104,13 +112,13 @@ class ScoringSession:
     def _terms(self) -> JudgeTerms | None:
         """What a scorer is told of the judge; None: it may ask nobody."""
         judge = self._run.judge_model
-        judged = is_judged(self._run, self.task.id.dataset)
-        if judge is None or not judged or self._predictions_only:
+        if judge is None or not self.task.is_judged:
             return None
         return JudgeTerms(
             model=judge.served_name,
             slots=min(judge.slots * _ROWS_PER_SLOT, _MOST_ROWS),
             settings=json.dumps(dict(judge.settings)) if judge.settings else "",
+            early=self._early,
         )
 
     async def table(self) -> AsyncIterator[tuple[bytes, bool]]:
@@ -126,6 +134,10 @@ class ScoringSession:
 
     async def predictions(self) -> AsyncIterator[list[ScorePrediction]]:
         """The record that counts for every sample, in dataset order, in batches for one message each."""
+        if self._early:
+            async for landed in self._landing():
+                yield landed
+            return
         found = await self._means.block(self._winning_records)
         batch: list[ScorePrediction] = []
         size = 0
@@ -139,8 +151,41 @@ class ScoringSession:
         if batch:
             yield batch
 
+    async def _landing(self) -> AsyncIterator[list[ScorePrediction]]:
+        """Records that count, as they land; it ends when every sample has one.
+
+        Raises:
+            LeaseLostError: another record counts for a sample now than the one that was sent.
+        """
+        ledger, sent = self._opened.ledger, dict[int, Place | None]()
+        while True:
+            version, complete = self._changes.version, not ledger.open_count
+            standing = {o: place for o, place, _ in ledger.winners() if ledger.told(o)}
+            if any(standing.get(o, place) != place for o, place in sent.items()):
+                raise LeaseLostError(
+                    f"cannot go on with {self.task.id}: it is outdated"
+                )
+            fresh = {o: place for o, place in standing.items() if o not in sent}
+            for some in _pieces(fresh, _BATCH // 4):
+                found = await self._means.block(self._records, some)
+                yield [self._as_prediction(o, found[o]) for o in some]
+            sent |= fresh
+            if complete:
+                break
+            if self._changes.version == version:
+                await self._changes.wait(None)
+            # What lands together is read together.
+            await asyncio.sleep(_LANDING_SECONDS)
+        self._fingerprint = self.task.fingerprint
+        records = await self._means.block(self._records, sent)
+        for ordinal in range(ledger.total):
+            self._input.update(_identity(records[ordinal].completion))
+
     def _prediction(self, ordinal: int, record: Record) -> ScorePrediction:
         self._input.update(_identity(record.completion))
+        return self._as_prediction(ordinal, record)
+
+    def _as_prediction(self, ordinal: int, record: Record) -> ScorePrediction:
         return ScorePrediction(
             ordinal=ordinal,
             sample_id=self._opened.prepared.sample_ids[ordinal],
@@ -244,15 +289,22 @@ class ScoringSession:
 
     def _winning_records(self) -> dict[int, Record]:
         """Reads the admitted segments again and keeps what the ledger says counts."""
+        return self._records(
+            {o: place for o, place, _ in self._opened.ledger.winners()}
+        )
+
+    def _records(self, places: Mapping[int, Place | None]) -> dict[int, Record]:
+        """The records that stand there, by sample; None: a sample nobody could be asked about."""
         wanted: dict[Place, int] = {}
         found: dict[int, Record] = {}
-        for ordinal, place, _ in self._opened.ledger.winners():
+        for ordinal, place in places.items():
             if place is None:
                 found[ordinal] = self._unsendable(ordinal)
             else:
                 wanted[place] = ordinal
-        for rank, shelf in enumerate(self._shelves):
-            for segment in shelf.segments(self._means.store):
+        for rank, shelf in enumerate(self._shelves()):
+            here = {(p.epoch, p.seq) for p in wanted if p.source == rank}
+            for segment in shelf.segments(self._means.store, here):
                 for placed in segment.records:
                     place = Place(segment.epoch, segment.seq, placed.offset, rank)
                     if place in wanted:
@@ -283,6 +335,14 @@ class ScoringSession:
                 f"cannot keep the files of {self.task.id}: more than {TASK_FILES_CAP_BYTES} bytes"
             )
         self._files[path] = None
+
+
+def _pieces(
+    places: Mapping[int, Place | None], size: int
+) -> Iterator[dict[int, Place | None]]:
+    found = list(places.items())
+    for start in range(0, len(found), size):
+        yield dict(found[start : start + size])
 
 
 def _identity(completion: Completion) -> bytes:

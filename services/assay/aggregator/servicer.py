@@ -44,6 +44,8 @@ from assay.v1 import (
 )
 
 _WATCH_SECONDS = 0.2
+_INPUT_AHEAD = 8
+"""Messages of a task's input that wait to be sent: a table is large."""
 
 
 class RunServicer(run_pb2_grpc.RunServiceServicer):
@@ -192,8 +194,6 @@ class ScoreServicer(score_pb2_grpc.ScoreServiceServicer):
         served = await self._runs.get(claim.claim.run_id)
         session = served.scoring.claim(task_id_from_proto(claim.claim.task))
         try:
-            async for response in _input(session):
-                yield response
             async for response in _Conversation(served, session, request_iterator):
                 yield response
         finally:
@@ -201,7 +201,7 @@ class ScoreServicer(score_pb2_grpc.ScoreServiceServicer):
 
 
 class _Conversation:
-    """What a scorer says once it has its input, and what it is told: judge answers, and the end."""
+    """A claim both ways at once: its input and judge answers down; files, questions and the end up."""
 
     def __init__(
         self,
@@ -213,17 +213,33 @@ class _Conversation:
         self._session = session
         self._requests = requests
         self._out: asyncio.Queue[score_pb2.ScoreResponse | None] = asyncio.Queue()
+        self._room = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[score_pb2.ScoreResponse]:
         taking = asyncio.create_task(self._take())
-        # Whatever it ended with comes after what was to be told.
-        taking.add_done_callback(lambda _: self._out.put_nowait(None))
+        feeding = asyncio.create_task(self._feed())
+        for each in (taking, feeding):
+            each.add_done_callback(lambda _: self._out.put_nowait(None))
         try:
-            while (response := await self._out.get()) is not None:
-                yield response
-            yield await taking
+            while not taking.done() or not self._out.empty():
+                response = await self._out.get()
+                self._room.set()
+                if response is not None:
+                    yield response
+                elif feeding.done():
+                    feeding.result()
+            yield taking.result()
         finally:
             taking.cancel()
+            feeding.cancel()
+
+    async def _feed(self) -> None:
+        """Sends the input, no more of it at a time than is taken."""
+        async for response in _input(self._session):
+            while self._out.qsize() >= _INPUT_AHEAD:
+                self._room.clear()
+                await self._room.wait()
+            self._out.put_nowait(response)
 
     async def _take(self) -> score_pb2.ScoreResponse:
         """Takes in files and questions until the result, or the failure, that ends the stream."""

@@ -7,7 +7,7 @@ run is taken over as far as its epoch before it is read, and what its workers ha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,12 @@ class Shelf:
     counts: Mapping[int, int]
     retry_epoch: int = 0
 
-    def segments(self, store: ObjectStore) -> Iterator[Segment]:
-        """Every segment, oldest first. Blocking."""
+    def segments(
+        self, store: ObjectStore, only: Collection[tuple[int, int]] | None = None
+    ) -> Iterator[Segment]:
+        """Every segment, oldest first; `only` those of these epochs and numbers. Blocking."""
         run_id, task = self.source.run_id, self.source.task
-        return admitted_segments(store, run_id, task, self.counts)
+        return admitted_segments(store, run_id, task, self.counts, only)
 
 
 class Feed:

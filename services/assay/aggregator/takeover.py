@@ -8,7 +8,7 @@ start in a thread, and again when failed samples are to be asked again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -87,15 +87,21 @@ def begin_epoch(
 
 
 def admitted_segments(
-    store: ObjectStore, run_id: str, task: TaskId, counts: Mapping[int, int]
+    store: ObjectStore,
+    run_id: str,
+    task: TaskId,
+    counts: Mapping[int, int],
+    only: Collection[tuple[int, int]] | None = None,
 ) -> Iterator[Segment]:
-    """The segments of a task that count, oldest first.
+    """The segments of a task that count, oldest first; `only` those of these epochs and numbers.
 
     A torn one yields what stands before the tear, and one that cannot be read nothing: both are logged,
     and their samples are asked again.
     """
     for epoch, count in sorted(counts.items()):
         for seq in range(count):
+            if only is not None and (epoch, seq) not in only:
+                continue
             segment = _read_segment(store, keys.segment(run_id, task, epoch, seq))
             if segment is not None:
                 yield segment

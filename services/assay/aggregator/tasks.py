@@ -79,6 +79,11 @@ class Task:
         return self.opened.ledger.retry_epoch if self.opened else 0
 
     @property
+    def is_judged(self) -> bool:
+        """Whether a judge model is asked about it."""
+        return is_judged(self.run, self.id.dataset) and not self.predictions_only
+
+    @property
     def judge(self) -> str:
         """Who decides: what a score of it depends on beside the records."""
         judge = self.run.judge_model

@@ -231,7 +231,10 @@ class _Plan:
         if queue is not None and queue.state is QueueState.CLOSED:
             return False
         if model == JUDGE_QUEUE:
-            return self._listening and any(map(self._asks_judge, self._tasks.values()))
+            waiting = queue is not None and queue.open_count > 0
+            return self._listening and (
+                waiting or any(map(self._asks_judge, self._tasks.values()))
+            )
         if self._run.mode is Mode.EVAL:
             return False
         states = {task.state for task in self._tasks.values() if task.id.model == model}
@@ -245,6 +248,12 @@ class _Plan:
         scorable = task.state in {TaskState.INFERRED, TaskState.SCORING}
         return scorable and is_judged(self._run, task.id.dataset)
 
+    def _judged_early(self, task: TaskSnapshot) -> bool:
+        """Whether the judge can begin with a task while its samples are being asked."""
+        begun = task.state is TaskState.INFERRING and task.counts.predicted > 0
+        whole = self._run.mode is Mode.ALL
+        return begun and whole and is_judged(self._run, task.id.dataset)
+
     # Scorers
 
     def _scorers(self) -> Iterator[Action]:
@@ -257,17 +266,24 @@ class _Plan:
         ]
         slots = self._observed.scorer_slots - len(busy)
         no_judge = self._without_judge()
-        for task in self._tasks.values():
+        # What is being inferred comes last: it only begins earlier than it must.
+        order = sorted(
+            self._tasks.values(), key=lambda task: task.state is TaskState.INFERRING
+        )
+        for task in order:
             view = self._observed.scorers.get(task.id, ABSENT)
             scorable = task.state in {TaskState.INFERRED, TaskState.SCORING}
-            if no_judge and self._asks_judge(task):
+            early = self._judged_early(task)
+            if no_judge and (early or self._asks_judge(task)):
                 # It would wait in vain, in the place of one that needs no judge.
                 if view.presence is not Presence.ABSENT:
                     yield StopScorer(task.id)
                 continue
-            if not scorable or view.presence is not Presence.ABSENT or slots <= 0:
+            # One place is kept for what can be scored.
+            room = slots > (1 if early else 0)
+            if view.presence is not Presence.ABSENT or not room:
                 continue
-            if self._due(_scorer_of(task.id), view):
+            if (scorable or early) and self._due(_scorer_of(task.id), view):
                 slots -= 1
                 yield StartScorer(task.id)
 
