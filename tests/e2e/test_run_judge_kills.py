@@ -45,6 +45,17 @@ VICTIMS = {
 }
 
 
+def _kill_again_and_again(run_dir, victims, before):
+    """Each time after more answers; `before` gets the requests whose answer is in the store by then."""
+    for _ in range(KILLS):
+        known = len(durable(run_dir))
+        until(lambda n=known: len(durable(run_dir)) > n, "more answers", 40)
+        until(lambda: victims(run_dir), "there is something to kill")
+        before |= durable(run_dir)
+        for pid in victims(run_dir):
+            kill(pid)
+
+
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_kill_costs_no_acknowledged_answer_and_changes_no_byte(
     desk, stub, judge, tmp_path, victim
@@ -53,21 +64,14 @@ def test_a_kill_costs_no_acknowledged_answer_and_changes_no_byte(
     user = desk(count=COUNT, eval_config=judged(judge, judge_api_nproc=2))
     assert user.run(tmp_path / "clean").returncode == 0
     run_dir, before, twice = tmp_path / "run", set(), []
-    judge.delay = 0.25
 
     def reply(body):
         twice.extend({number_of(body)} & before)
         return sensible(body)
 
-    judge.reply = reply
+    judge.delay, judge.reply = 0.25, reply
     process = user.start("run", user.file, "--run-dir", run_dir)
-    for _ in range(KILLS):
-        known = len(durable(run_dir))
-        until(lambda n=known: len(durable(run_dir)) > n, "more answers", 40)
-        until(lambda: VICTIMS[victim](run_dir), f"{victim} is there")
-        before |= durable(run_dir)
-        for pid in VICTIMS[victim](run_dir):
-            kill(pid)
+    _kill_again_and_again(run_dir, VICTIMS[victim], before)
     judge.delay = 0.0
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err + out

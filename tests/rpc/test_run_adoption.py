@@ -8,7 +8,7 @@ import pytest
 
 from assay.domain.errors import CorruptError, EndpointChangedError, NotFoundError
 from assay.domain.lease import HeldLease
-from assay.domain.run import Launched
+from assay.domain.run import Judge, Launched
 from assay.domain.task import TaskState
 from support.aggregator import TASK, Folder, a_run, answer, failure
 from support.many_runs import SCORED, asked_at, fleet
@@ -16,6 +16,10 @@ from support.many_runs import SCORED, asked_at, fleet
 ELSEWHERE = "http://127.0.0.1:8/v1/chat/completions"
 MORE = a_run(coverage_threshold=0.5)
 """Another execution, whose only task is the same one."""
+
+A_JUDGE = Judge(
+    label="a-judge", served_name="a-judge", api_base="http://127.0.0.1:9/v1"
+)
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ async def test_what_a_closed_runs_worker_lets_go_is_its_successors_at_once(folde
 async def test_only_the_scoring_is_redone_where_somebody_else_judges(folder):
     async with fleet(folder) as runs:
         await finish_first(runs, folder)
-        judged = a_run(judge="a-judge")
+        judged = a_run(judge="a-judge", judge_model=A_JUDGE)
         await runs.start(folder, "two", judged, adopts=["one"])
         task = await runs.task_of("two")
         assert (task.state, task.counts.predicted) == (TaskState.INFERRED, 4)

@@ -12,6 +12,7 @@ import structlog
 
 from assay.aggregator.committer import Committer
 from assay.aggregator.leases import Granted, LeaseBook
+from assay.aggregator.opening import publish_score
 from assay.aggregator.runbook import RunBook
 from assay.aggregator.scoring import ScoringSession
 from assay.domain.completion import Completion
@@ -266,7 +267,7 @@ class ScoreDesk:
         score = await session.finish(outcome)
         session.task.score, session.task.scored_in = score, None
         digest = score.digest
-        await self._book.publish_score(session.task)
+        await publish_score(self._book, session.task)
         self._book.changes.note()
         _log.info("task scored", task=str(session.task.id), score_digest=digest)
         return digest

@@ -37,7 +37,6 @@ from assay.store import keys
 
 if TYPE_CHECKING:
     from assay.aggregator.runbook import RunBook
-    from assay.aggregator.tasks import Task
 
 
 class JudgeBench:
@@ -122,11 +121,8 @@ class JudgeBench:
         """What the judge has cost in this run; None: it has none."""
         return None if self.task is None else self.ledger.tally
 
-    def drop_unread(self, task_scores: Sequence[tuple[Task, str]]) -> None:
+    def drop_unread(self) -> None:
         """Lets the answers that unscored samples rest on count for nothing, durably; blocking.
-
-        Args:
-            task_scores: tasks that have unjudged samples, and the run that keeps the score.
 
         Raises:
             StoreUnavailableError, StoreFullError: as the store says.
@@ -135,10 +131,13 @@ class JudgeBench:
             return
         means, epoch = self._book.means, self._book.epoch.number
         found: set[int] = set()
-        for task, run_id in task_scores:
-            assert task.score is not None
+        for task in self._book.tasks.values():
+            score = task.score
+            # A score of another run is gone on from only where the judge failed at nothing.
+            if score is None or not score.unjudged or task.scored_in is not None:
+                continue
             samples, judged = (
-                means.store.get(keys.score(run_id, task.id, task.score.digest, name))
+                means.store.get(keys.score(means.run_id, task.id, score.digest, name))
                 for name in ("samples.parquet", "judge.parquet")
             )
             found.update(_unread(samples, judged))

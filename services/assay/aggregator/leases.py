@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from assay.aggregator.pools import MOST_REQUESTS, AskedPool, Pool
 from assay.domain.lease import HeldLease
 from assay.domain.task import TaskId
 
@@ -49,56 +50,6 @@ class _Lease:
     expires: float
 
 
-@dataclass(slots=True)
-class _Pool:
-    """The samples of one task that nobody holds: those from `cursor` on, and those given back."""
-
-    total: int
-    is_open: Callable[[int], bool]
-    cursor: int = 0
-    returned: list[int] = field(default_factory=list)
-    leased: dict[int, str] = field(default_factory=dict)
-
-    def take(self, count: int) -> list[int]:
-        """Up to `count` open samples in dataset order, those that were given back first."""
-        taken: list[int] = []
-        while self.returned and len(taken) < count:
-            self._keep(heapq.heappop(self.returned), taken)
-        while self.cursor < self.total and len(taken) < count:
-            self._keep(self.cursor, taken)
-            self.cursor += 1
-        return taken
-
-    def give_back(self, ordinal: int) -> None:
-        if ordinal < self.cursor and self.is_open(ordinal):
-            heapq.heappush(self.returned, ordinal)
-
-    def _keep(self, ordinal: int, taken: list[int]) -> None:
-        if (
-            self.is_open(ordinal)
-            and ordinal not in self.leased
-            and (not taken or taken[-1] != ordinal)
-        ):
-            taken.append(ordinal)
-
-
-@dataclass(slots=True)
-class _Asked(_Pool):
-    """Requests that come while the run goes on, under numbers that are theirs from anywhere.
-
-    Any number may be announced by a worker; handed out is only what somebody asks.
-    """
-
-    is_asked: Callable[[int], bool] = lambda _: True
-
-    def give_back(self, ordinal: int) -> None:
-        if self.is_asked(ordinal) and self.is_open(ordinal):
-            heapq.heappush(self.returned, ordinal)
-
-
-_MOST_REQUESTS = 2**63
-
-
 class LeaseBook:
     """The leases of one queue."""
 
@@ -123,7 +74,7 @@ class LeaseBook:
         self.nproc = nproc
         self._seconds = lease_seconds
         self._clock = clock
-        self._pools: dict[TaskId, _Pool] = {}
+        self._pools: dict[TaskId, Pool] = {}
         self._leases: dict[str, _Lease] = {}
         self._elsewhere: dict[TaskId, tuple[Asked, ...]] = {}
         self._seen: dict[str, float] = {}
@@ -134,7 +85,7 @@ class LeaseBook:
 
     def open(self, task: TaskId, total: int, is_open: Callable[[int], bool]) -> None:
         """Adds a task, or looks at all its samples again after a retry; leases stay as they are."""
-        pool = self._pools.setdefault(task, _Pool(total, is_open))
+        pool = self._pools.setdefault(task, Pool(total, is_open))
         pool.is_open, pool.cursor, pool.returned = is_open, 0, []
 
     def open_asked(
@@ -145,8 +96,8 @@ class LeaseBook:
     ) -> None:
         """Adds a task whose samples come one by one, through `ask`; leases stay as they are."""
         pool = self._pools.get(task)
-        if not isinstance(pool, _Asked):
-            pool = _Asked(_MOST_REQUESTS, is_open, cursor=_MOST_REQUESTS)
+        if not isinstance(pool, AskedPool):
+            pool = AskedPool(MOST_REQUESTS, is_open, cursor=MOST_REQUESTS)
             self._pools[task] = pool
         pool.is_open, pool.is_asked, pool.returned = is_open, is_asked, []
 

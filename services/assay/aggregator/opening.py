@@ -98,7 +98,7 @@ async def enter(book: RunBook, task: Task) -> None:
     if opened is None:
         return
     await _find_score(book, task)
-    await book.publish_score(task)
+    await publish_score(book, task)
     ledger, queue = opened.ledger, book.queue(task.id.model)
     queue.open(task.id, ledger.total, ledger.is_open)
     # What workers of a former execution are asking now is not asked again.
@@ -113,6 +113,24 @@ async def enter(book: RunBook, task: Task) -> None:
         open=ledger.open_count,
         adopted=ledger.adopted_count,
         scored=task.score is not None,
+    )
+
+
+async def publish_score(book: RunBook, task: Task) -> None:
+    """Puts a task's score where a person looks for it."""
+    score, means = task.score, book.means
+    if score is None:
+        return
+    kept_in = (task.scored_in or Source(means.run_id, task.id)).run_id
+    await means.block(
+        lambda: scores.publish(
+            means.store,
+            means.run_id,
+            task.id,
+            score,
+            kept_in=kept_in,
+            withheld=task.hides_files,
+        )
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import structlog
 
-from assay.aggregator import pins, scores, standing
+from assay.aggregator import pins, standing
 from assay.aggregator.changes import Changes
 from assay.aggregator.committer import Committer
 from assay.aggregator.endpoints import EndpointBoard
@@ -29,9 +29,9 @@ from assay.aggregator.tasks import Task
 from assay.domain.completion import Completion
 from assay.domain.errors import AssayError, NotFoundError, UnavailableError
 from assay.domain.identity import spec_digest
-from assay.domain.judge import JUDGE_QUEUE, judges_of
+from assay.domain.judge import JUDGE_QUEUE, all_asked
 from assay.domain.lease import QueueState
-from assay.domain.run import Model, Run
+from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot
 from assay.domain.task import TaskId
 from assay.store.spec import PinnedSpec
@@ -150,7 +150,7 @@ class RunBook:
             if task.score is not None and not task.has_present_score:
                 # Its answers were all that was wanted so far.
                 task.score = None
-        asked = _asked(run)
+        asked = all_asked(run)
         for key, queue in self._queues.items():
             queue.nproc = asked[key].nproc
 
@@ -180,12 +180,7 @@ class RunBook:
         """
         means = self.means
         await means.block(standing.write, means.store, means.run_id, RUNNING)
-        unjudged = [
-            (task, (task.scored_in or Source(means.run_id, task.id)).run_id)
-            for task in self.tasks.values()
-            if task.score is not None and task.score.unjudged
-        ]
-        await means.block(self.bench.drop_unread, unjudged)
+        await means.block(self.bench.drop_unread)
         await self._begin_anew(retry=True)
 
     async def adopt(self, run_ids: Sequence[str]) -> None:
@@ -278,22 +273,6 @@ class RunBook:
         """The tasks of a model."""
         return [task for task in self.tasks.values() if task.id.model == model]
 
-    async def publish_score(self, task: Task) -> None:
-        """Puts a task's score where a person looks for it."""
-        score, withheld = task.score, task.hides_files
-        kept_in = (task.scored_in or Source(self.means.run_id, task.id)).run_id
-        if score is not None:
-            await self.means.block(
-                lambda: scores.publish(
-                    self.means.store,
-                    self.means.run_id,
-                    task.id,
-                    score,
-                    kept_in=kept_in,
-                    withheld=withheld,
-                )
-            )
-
     def shelf_of(self, task_id: TaskId) -> Shelf:
         """The segments of this run that hold records of a task that count."""
         counts = dict(self.epoch.admitted.get(task_id, {}))
@@ -315,7 +294,7 @@ class RunBook:
         """The work of a model of the run, or of its judge."""
         if model not in self._queues:
             self._queues[model] = LeaseBook(
-                nproc=_asked(self.pinned.run)[model].nproc,
+                nproc=all_asked(self.pinned.run)[model].nproc,
                 lease_seconds=self.means.lease_seconds,
                 clock=self.means.clock,
                 expected=self.recent.pop(model, ()),
@@ -415,9 +394,4 @@ class RunBook:
         for task_id in pins.task_ids(self._pinned):
             model = models[task_id.model]
             self.tasks[task_id] = Task(task_id, self.means.run_id, run, model)
-        self.boards = {key: EndpointBoard() for key in _asked(run)}
-
-
-def _asked(run: Run) -> dict[str, Model]:
-    """Whatever a run asks, by its queue: its models, and its judge."""
-    return {model.key: model for model in (*run.models, *judges_of(run))}
+        self.boards = {key: EndpointBoard() for key in all_asked(run)}

@@ -73,17 +73,12 @@ def resolve(
     """
     config, problems = file.eval_config, list[ConfigError]()
     use_cache: Path | None = None
-    judge: JudgeModel | None = None
-    with kept(problems):
-        judge = judge_of(config, environ)
     with kept(problems):
         _check_frames(config)
     with kept(problems):
         use_cache = _continued(file, base_dir)
     datasets = _datasets(file, problems, lmu_data, base_dir)
-    if not problems:
-        with kept(problems):
-            check_judge_needed(config, datasets, judge)
+    judge = _judge(config, datasets, problems, environ)
     admitted = admit_models(config, problems, environ)
     if problems:
         raise joined(_distinct(problems))
@@ -113,12 +108,29 @@ def resolve(
     )
     return Resolved(
         run=run,
-        secrets={**admitted.secrets, **({JUDGE_QUEUE: judge.key} if judge else {})},
+        secrets=dict(admitted.secrets) | _judge_key(judge),
         work_dir=located(file.work_dir, base_dir),
         use_cache=use_cache,
         reuse=_reuse(config),
         no_timestamp=file.no_timestamp,
     )
+
+
+def _judge(
+    config: EvalConfig,
+    datasets: Sequence[Dataset],
+    problems: list[ConfigError],
+    environ: Mapping[str, str],
+) -> JudgeModel | None:
+    found: JudgeModel | None = None
+    with kept(problems):
+        found = judge_of(config, environ)
+        check_judge_needed(config, datasets, found)
+    return found
+
+
+def _judge_key(judge: JudgeModel | None) -> dict[str, SecretStr]:
+    return {} if judge is None else {JUDGE_QUEUE: judge.key}
 
 
 def _judge_name(judge: JudgeModel | None) -> str:

@@ -81,6 +81,11 @@ def judges_of(run: Run) -> tuple[Model, ...]:
     return () if run.judge_model is None else (judge_model(run.judge_model),)
 
 
+def all_asked(run: Run) -> dict[str, Model]:
+    """Whatever a run asks, by its queue: its models, and its judge."""
+    return {model.key: model for model in (*run.models, *judges_of(run))}
+
+
 _ORDINAL_BITS = 63
 
 

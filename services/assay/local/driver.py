@@ -25,7 +25,7 @@ from assay.domain.actions import (
 )
 from assay.domain.decide import decide
 from assay.domain.errors import AssayError
-from assay.domain.judge import judges_of
+from assay.domain.judge import all_asked
 from assay.domain.observed import Death, Ending
 from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot
@@ -62,7 +62,7 @@ class Driver:
         self._calls = Calls(self._changed.set, self._cannot_go_on)
         self._troubles = Troubles()
         self._deaths = Deaths()
-        self._models = {model.key: model for model in (*run.models, *judges_of(run))}
+        self._models = all_asked(run)
 
     def stop(self) -> None:
         """What a first Ctrl-C asks for: finish what is in flight, then go. A second: go at once."""
