@@ -169,6 +169,8 @@ class JudgeBench:
     ) -> None:
         ordinals = [completion.ordinal for completion, _ in settled]
         self._book.queue(JUDGE_QUEUE).settle(task, ordinals)
+        said = (completion for completion, _ in settled)
+        self._book.meters.count(JUDGE_QUEUE, task, said)
         self._answer(ordinals)
         self._book.changes.note()
 

@@ -82,6 +82,10 @@ class LeaseBook:
         self._grace_end = clock() + grace
         self._rate = 0.0
         self._window = (clock(), 0)
+        self.issued = 0
+        """Leases handed out."""
+        self.expired = 0
+        """Leases of workers that fell silent."""
 
     def open(self, task: TaskId, total: int, is_open: Callable[[int], bool]) -> None:
         """Adds a task, or looks at all its samples again after a retry; leases stay as they are."""
@@ -132,6 +136,7 @@ class LeaseBook:
             lease_id = new_id()
             self._hold(lease_id, worker, task, ordinals)
             granted.append(Granted(lease_id, task, tuple(ordinals)))
+            self.issued += 1
             wanted -= len(ordinals)
             if wanted <= 0:
                 break
@@ -263,6 +268,8 @@ class LeaseBook:
         self._look_elsewhere()
         now = self._clock()
         for lease_id in [k for k, v in self._leases.items() if v.expires <= now]:
+            # Without a worker it stands for samples that are asked in another run.
+            self.expired += bool(self._leases[lease_id].worker)
             self._drop(lease_id)
         for worker in [w for w, at in self._seen.items() if at + self._seconds <= now]:
             self.forget(worker)

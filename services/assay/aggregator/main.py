@@ -13,8 +13,10 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from assay.aggregator.means import Means
+from assay.aggregator.metrics import RunsCollector
 from assay.aggregator.pages import Pages
 from assay.aggregator.runs import Runs
 from assay.aggregator.servicer import registrations
@@ -35,8 +37,10 @@ from assay.process.contract import (
 from assay.rpc.credentials import authenticator
 from assay.rpc.server import serve
 from assay.store.leadership import DeadlineLock, FlockLock, Leadership, this_process
+from assay.store.metered import MeteredStore
 from assay.store.objects import ObjectStore
 from assay.store.opened import open_store
+from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 
 _STORE_THREADS = 8
@@ -126,8 +130,10 @@ async def _renewing(leadership: Leadership, executor: Executor, runs: Runs) -> N
 
 
 async def _serve(
-    config: AggregatorConfig, store: ObjectStore, leadership: Leadership
+    config: AggregatorConfig, opened: ObjectStore, leadership: Leadership
 ) -> ExitCode:
+    registry = CollectorRegistry()
+    store = MeteredStore(opened, registry)
     executor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
     spool = _empty_spool(config)
     pages = Pages(config, spool)
@@ -143,8 +149,20 @@ async def _serve(
     )
     runs = Runs(lambda run_id: means(run_id=run_id), only=config.run_id)
     renewing = asyncio.create_task(_renewing(leadership, executor, runs))
+    registry.register(RunsCollector(runs.present))
     if config.run_id:
         await runs.restore()
+    async with exposed(registry, config.metrics_listen):
+        await _answer(config, runs)
+    await pages.stop()
+    renewing.cancel()
+    if runs.lost.done():
+        raise runs.lost.result()
+    return ExitCode.OK
+
+
+async def _answer(config: AggregatorConfig, runs: Runs) -> None:
+    """Serves until told to stop or overtaken; what has arrived is written then."""
     server = await serve(
         registrations(runs),
         listen=config.listen,
@@ -166,11 +184,6 @@ async def _serve(
         # Nothing of it was acknowledged: its senders have it and send it again.
         _log.warning("the store did not take what was on its way")
     await server.stop(config.stop_grace)
-    await pages.stop()
-    renewing.cancel()
-    if runs.lost.done():
-        raise runs.lost.result()
-    return ExitCode.OK
 
 
 def conduct(

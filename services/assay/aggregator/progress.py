@@ -44,6 +44,7 @@ def run_snapshot(book: RunBook) -> RunSnapshot:
         NotFoundError: it was never opened.
     """
     pinned, now = book.pinned, book.means.clock()
+    book.meters.mark(book.tasks.values())
     return RunSnapshot(
         run_id=pinned.run_id,
         state=book.standing.state,

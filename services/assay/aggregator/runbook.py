@@ -19,6 +19,7 @@ from assay.aggregator.judging import JudgeBench
 from assay.aggregator.leases import LeaseBook
 from assay.aggregator.ledger import Place
 from assay.aggregator.means import Means
+from assay.aggregator.meters import RunMeters
 from assay.aggregator.opening import open_pinned
 from assay.aggregator.pins import Source
 from assay.aggregator.progress import run_snapshot
@@ -63,6 +64,7 @@ class RunBook:
         self.followers: dict[TaskId, list[Hear]] = {}
         """Runs that go on from this one's answers, by task."""
         self.bench = JudgeBench(self)
+        self.meters = RunMeters(means.clock)
         self.standing = RUNNING
         self.trouble = ""
         """What keeps answers from being kept now, in one sentence; empty: nothing does."""
@@ -338,6 +340,7 @@ class RunBook:
             self._drop_outdated(task)
         ordinals = [completion.ordinal for completion, _ in settled]
         self.queue(task_id.model).settle(task_id, ordinals)
+        self.meters.count(task_id.model, task_id, (said for said, _ in settled))
         self.changes.note()
         for hear in self.followers.get(task_id, ()):
             for completion, place in settled:

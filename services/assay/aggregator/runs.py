@@ -203,9 +203,13 @@ class Runs:
         """
         return await self._take(self._only)
 
+    def present(self) -> list[RunBook]:
+        """The runs that this process holds now."""
+        return [task.result().book for task in self._taken.values() if _is_there(task)]
+
     async def stop(self) -> None:
         """Lets watchers go and returns when everything that has arrived is written, or cannot be."""
-        books = [task.result().book for task in self._taken.values() if _is_there(task)]
+        books = self.present()
         for task in self._taken.values():
             task.cancel()
         for book in books:

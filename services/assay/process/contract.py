@@ -122,6 +122,8 @@ class ServerConfig(ProcessConfig):
     """None: calls are taken unencrypted (loopback)."""
     callers: ClusterCallers | None = None
     """Who may call; None: whoever has `token`."""
+    metrics_listen: str = ""
+    """host:port of `GET /metrics`, plain HTTP; empty: nowhere."""
 
     @model_validator(mode="after")
     def _some_callers(self) -> Self:
