@@ -21,6 +21,7 @@ import uvloop
 
 from assay.controller.leading import Leading
 from assay.controller.manager import Manager
+from assay.controller.metrics import ControllerMetrics, WatchedCollector
 from assay.controller.pods import platform_of
 from assay.controller.reconcile import Surroundings
 from assay.controller.resting import Resting
@@ -46,6 +47,7 @@ from assay.rpc.run_client import RunClient
 from assay.rpc.run_results_client import RunResultsClient
 from assay.rpc.server import serve
 from assay.store.leadership import this_process
+from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 
 _WRITE_THREADS = 8
@@ -137,12 +139,14 @@ def _lease(
     )
 
 
-async def _attend(config: ControllerConfig, line: _Line) -> None:
+async def _attend(
+    config: ControllerConfig, line: _Line, metrics: ControllerMetrics
+) -> None:
     """Looks after the release's EvalRuns until `line.stop`."""
     access = in_cluster(mounted=config.service_account)
     stop = threading.Event()
     lease = _lease(config, access, stop)
-    api = KubeApi(Transport(access, stop=stop))
+    api = KubeApi(Transport(access, on_call=metrics.called, stop=stop))
     scoring = await _by_number(config.aggregator, line.stop)
     platform = platform_of(config, scoring=scoring, version=version("assay"))
     managers: list[Manager] = []
@@ -151,8 +155,14 @@ async def _attend(config: ControllerConfig, line: _Line) -> None:
         line.say(lambda: managers[0].changed(change))
 
     watches = Watches(
-        api, config.namespace, config.release, changed=changed, broken=line.broken
+        api,
+        config.namespace,
+        config.release,
+        changed=changed,
+        broken=line.broken,
+        restarted=metrics.restarted,
     )
+    metrics.registry.register(WatchedCollector(watches, metrics))
     executor = ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="writes")
     writer = Writer(api, config.namespace, watches, held=lease.held, executor=executor)
     async with _callees(config) as callees:
@@ -166,6 +176,7 @@ async def _attend(config: ControllerConfig, line: _Line) -> None:
                 resting=resting,
                 store=config.store,
                 reporter=socket.gethostname(),
+                metrics=metrics,
             )
         )
         managers.append(manager)
@@ -199,14 +210,15 @@ async def _serve(config: ControllerConfig) -> None:
         tls=config.server_tls,
     )
     loop = asyncio.get_running_loop()
-    line = _Line(loop, asyncio.Event(), [])
-    attending = asyncio.create_task(_attend(config, line))
+    line, metrics = _Line(loop, asyncio.Event(), []), ControllerMetrics()
+    attending = asyncio.create_task(_attend(config, line, metrics))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, line.stop.set)
     announce_ready(config, server.address)
     _log.info("serving", address=server.address)
     stopped = asyncio.create_task(line.stop.wait())
-    await asyncio.wait((stopped, attending), return_when=asyncio.FIRST_COMPLETED)
+    async with exposed(metrics.registry, config.metrics_listen):
+        await asyncio.wait((stopped, attending), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     try:
         async with asyncio.timeout(2 * _STOP_SECONDS):

@@ -26,7 +26,7 @@ class Manager:
 
     def lead(self, leads: bool) -> None:  # noqa: FBT001 - the only thing it is told
         """Begins with every EvalRun there is, or leaves all to another controller."""
-        self._leads = leads
+        self._leads = self._around.metrics.leads = leads
         if not leads:
             for _, task in self._loops.values():
                 task.cancel()

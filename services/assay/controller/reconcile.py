@@ -19,6 +19,7 @@ from assay.controller.evalrun import Admission, EvalRun, Request, admitted
 from assay.controller.execution import Execution
 from assay.controller.holdings import Holdings, left_over, removals, run_of
 from assay.controller.jobs import Owner
+from assay.controller.metrics import ControllerMetrics
 from assay.controller.plan import (
     Write,
     dismiss,
@@ -64,6 +65,7 @@ class Surroundings:
     Attributes:
         store: below which results lie, for people.
         reporter: of Events: the controller's pod.
+        metrics: told of every look.
     """
 
     watches: Watches
@@ -73,6 +75,7 @@ class Surroundings:
     resting: Resting
     store: str
     reporter: str
+    metrics: ControllerMetrics
 
 
 class Reconciler:
@@ -113,7 +116,8 @@ class Reconciler:
             while self._item() is not None:
                 self._changed.clear()
                 try:
-                    wait = await self._pass()
+                    with self._around.metrics.looking():
+                        wait = await self._pass()
                 except TransientError as error:
                     self._log.warning("again later", error=str(error))
                     await asyncio.sleep(backoff.next(error.retry_after or 0.0))

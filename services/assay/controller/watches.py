@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from assay.controller.evalrun import EvalRun
@@ -33,6 +34,7 @@ class Watches:
         *,
         changed: Callable[[AnyChange], None],
         broken: Callable[[BaseException], None],
+        restarted: Callable[[str, str], None] = lambda _resource, _reason: None,
     ) -> None:
         """Asks for nothing yet.
 
@@ -42,6 +44,7 @@ class Watches:
             release: whose objects are looked at; its name is their label.
             changed: told of each change, in a thread of ours.
             broken: told, in a thread of ours, why a watch ended that must not.
+            restarted: told of which watch ended and why, for metrics.
         """
         ours = f"app.kubernetes.io/instance={release}"
         of_runs = f"{ours},{RUN_LABEL}"
@@ -52,6 +55,7 @@ class Watches:
             Selection(EVAL_RUNS, namespace, ours),
             EvalRun,
             on_change=changed,
+            on_restart=partial(restarted, "runs"),
             stop=self._stop,
         )
         self.jobs = ResourceWatch(
@@ -59,6 +63,7 @@ class Watches:
             Selection(JOBS, namespace, of_runs),
             Job,
             on_change=changed,
+            on_restart=partial(restarted, "jobs"),
             stop=self._stop,
         )
         self.pods = ResourceWatch(
@@ -66,15 +71,20 @@ class Watches:
             Selection(PODS, namespace, of_runs),
             Pod,
             on_change=changed,
+            on_restart=partial(restarted, "pods"),
             stop=self._stop,
         )
-        self._all: tuple[ResourceWatch[Any], ...] = (self.runs, self.jobs, self.pods)
+        self._all = tuple(self.by_name().values())
         self._threads = [
             threading.Thread(
                 target=self._watch, args=(watch,), name=f"watch-{name}", daemon=True
             )
-            for name, watch in zip(("runs", "jobs", "pods"), self._all, strict=True)
+            for name, watch in self.by_name().items()
         ]
+
+    def by_name(self) -> dict[str, ResourceWatch[Any]]:
+        """All three."""
+        return {"runs": self.runs, "jobs": self.jobs, "pods": self.pods}
 
     @property
     def fresh(self) -> bool:

@@ -142,6 +142,7 @@ class Volume(_Slim, frozen=True, kw_only=True):
 class PodSpec(_Slim, frozen=True, kw_only=True):
     """What a pod is to run."""
 
+    init_containers: list[Container] | None = None
     containers: list[Container] | None = None
     volumes: list[Volume] | None = None
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import structlog
 import uvloop
+from prometheus_client import CollectorRegistry
 
+from assay.dataset.metrics import PrepareMetrics
 from assay.dataset.preparing import Preparer
 from assay.dataset.service import DatasetService
 from assay.dataset.servicer import DatasetServicer
@@ -25,21 +27,27 @@ from assay.process.contract import (
 )
 from assay.rpc.credentials import authenticator
 from assay.rpc.server import Registration, serve
+from assay.store.metered import MeteredStore
 from assay.store.opened import open_store
+from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 from assay.v1 import dataset_pb2_grpc
 
 _log = structlog.get_logger(__name__)
 
 
-def build_service(config: DatasetConfig) -> DatasetService:
+def build_service(config: DatasetConfig, registry: CollectorRegistry) -> DatasetService:
     """Wires the service; the only place that does.
+
+    Args:
+        config: what the process was told.
+        registry: where its numbers show.
 
     Raises:
         ConfigError: it has nowhere to work.
         StoreUnavailableError, StoreFullError, ConflictError: the store cannot be used.
     """
-    store = open_store(config.store)
+    store = MeteredStore(open_store(config.store), registry)
     work = _work_folder(config)
     fetcher = SourceFetcher(
         store,
@@ -52,6 +60,7 @@ def build_service(config: DatasetConfig) -> DatasetService:
         Preparer(work / "work", unsealed=config.unsealed),
         locks=work / "locks",
         lmu_data=config.lmu_data,
+        metrics=PrepareMetrics(registry),
     )
 
 
@@ -82,7 +91,8 @@ async def run(config: DatasetConfig) -> None:
     Raises:
         UnavailableError: the address cannot be bound.
     """
-    service = await asyncio.to_thread(build_service, config)
+    registry = CollectorRegistry()
+    service = await asyncio.to_thread(build_service, config, registry)
 
     def add(server: Any) -> None:
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(
@@ -101,7 +111,8 @@ async def run(config: DatasetConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     announce_ready(config, server.address)
     _log.info("serving", address=server.address)
-    await stopping.wait()
+    async with exposed(registry, config.metrics_listen):
+        await stopping.wait()
     await service.stop()
     await server.stop(config.stop_grace)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from assay.dataset.metrics import PrepareMetrics
 from assay.dataset.preparing import Order, Preparer, together
 from assay.dataset.sources.digests import Digests
 from assay.dataset.sources.fetch import SourceFetcher
@@ -86,6 +88,7 @@ class DatasetService:
         *,
         locks: Path,
         lmu_data: Sequence[Path],
+        metrics: PrepareMetrics | None = None,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
@@ -93,6 +96,7 @@ class DatasetService:
         self._locks = locks
         self._lmu_data = lmu_data
         self._versions = prepare_versions()
+        self._metrics = metrics or PrepareMetrics()
         self._running: dict[str, _Work] = {}
 
     async def prepare(
@@ -115,7 +119,8 @@ class DatasetService:
             work.task = asyncio.create_task(
                 self._make_ready(request, locations, work.tell), name=f"prepare {key}"
             )
-            work.task.add_done_callback(lambda _task: self._ended(key, work))
+            self._metrics.began()
+            work.task.add_done_callback(lambda task: self._ended(key, work, task))
         async for step in work.follow():
             yield step
 
@@ -131,8 +136,9 @@ class DatasetService:
             for name, source in request.wanted.items()
         }
 
-    def _ended(self, key: str, work: _Work) -> None:
+    def _ended(self, key: str, work: _Work, task: asyncio.Task[PreparedRef]) -> None:
         self._running.pop(key, None)
+        self._metrics.ended(task, time.monotonic() - work.began)
         work.end()
 
     async def get(self, name: str, digest: str) -> PreparedRef:
@@ -269,6 +275,7 @@ class _Work:
 
     def __init__(self) -> None:
         self.task: asyncio.Task[PreparedRef] | None = None
+        self.began = time.monotonic()
         self._latest: StageProgress | None = None
         self._version = 0
         self._changed = asyncio.Event()

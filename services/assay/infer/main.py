@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 import uvloop
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from assay.domain.errors import ConfigError, PermanentError, TransientError
@@ -31,11 +32,13 @@ from assay.rpc.channel import open_channel
 from assay.rpc.credentials import authenticator, token_source
 from assay.rpc.server import serve
 from assay.rpc.work_client import WorkClient
+from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 from assay.worker.contact import Timing
 from assay.worker.engines.judge import JudgeEngine
 from assay.worker.engines.openai import OpenAIEngine
 from assay.worker.loop import WorkerLoop
+from assay.worker.metrics import WorkerCollector
 from assay.worker.pictures import PictureReader
 
 _log = structlog.get_logger(__name__)
@@ -75,10 +78,26 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
             try:
                 await engine.open()
                 announce_ready(config, address)
-                await loop.run()
+                async with exposed(_registry(config, loop), config.metrics_listen):
+                    await loop.run()
             finally:
                 await engine.close()
         return ExitCode.OK if loop.finished else ExitCode.RETRY
+
+
+def _registry(config: InferConfig, loop: WorkerLoop) -> CollectorRegistry:
+    """What the worker shows Prometheus."""
+    is_judge = config.queue == JUDGE_QUEUE
+    registry = CollectorRegistry()
+    registry.register(
+        WorkerCollector(
+            loop.snapshot,
+            run_id=config.run_id,
+            model=str(config.model["served_name"]) if is_judge else config.queue,
+            stage="judge" if is_judge else "infer",
+        )
+    )
+    return registry
 
 
 @asynccontextmanager

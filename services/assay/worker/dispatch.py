@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -85,6 +85,8 @@ class Dispatcher:
         self._asked = 0
         self.latency = 0.0
         """Smoothed seconds of a request; 0: none has ended yet."""
+        self.results: Counter[str] = Counter()
+        """Requests by how they ended."""
         self._ready: deque[HeldSample] = deque()
         self._prepared: deque[tuple[HeldSample, bytes]] = deque()
         self._prepared_bytes = 0
@@ -252,6 +254,9 @@ class Dispatcher:
 
     def _note(self, started: float, attempt: Attempt) -> None:
         outcome, latency = attempt.outcome, attempt.latency
+        self.results[
+            "answered" if isinstance(outcome, Answer) else str(outcome.reason)
+        ] += 1
         self.latency += (latency - self.latency) * (0.05 if self.latency else 1.0)
         self.limit.landed(
             started=started,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Protocol, TypeVar
 
@@ -71,6 +71,8 @@ class WorkerSnapshot:
     committed: int
     requests: int
     draining: bool
+    limit: int = 0
+    results: Mapping[str, int] = field(default_factory=dict)
 
 
 class WorkerLoop:
@@ -127,6 +129,8 @@ class WorkerLoop:
             committed=self._committer.committed,
             requests=self._dispatcher.requests,
             draining=self._draining,
+            limit=self._dispatcher.limit.present,
+            results=dict(self._dispatcher.results),
         )
 
     @property
