@@ -71,6 +71,7 @@ spec:
       ports:
         - {name: grpc, containerPort: 8443}
         - {name: health, containerPort: 8080}
+        - {name: metrics, containerPort: 9090}
       startupProbe:
         grpc: {port: 8080}
         periodSeconds: 1
@@ -152,6 +153,7 @@ spec:
 {{- $root := .root -}}
 {{- $config := merge (fromJson (include "assay.config.caller" $root)) (dict
   "listen" "0.0.0.0:8443"
+  "metrics_listen" "0.0.0.0:9090"
   "server_tls" (dict
     "certificate_file" "/etc/assay-tls/tls.crt"
     "key_file" "/etc/assay-tls/tls.key"

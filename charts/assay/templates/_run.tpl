@@ -29,7 +29,7 @@ has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, wher
 
 {{- define "assay.run.platformKeys" -}}
 {{- toJson (list "nameOverride" "fullnameOverride" "images" "controller" "datasetService" "aggregator" "scorer"
-  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "tls" "existingSecret"
+  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "monitoring" "tls" "existingSecret"
   "suspend" "ttlSecondsAfterFinished" "global") -}}
 {{- end -}}
 

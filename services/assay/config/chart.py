@@ -156,6 +156,58 @@ class NetworkPolicy(Section):
     )
 
 
+Duration = Annotated[str, Field(pattern=r"^([0-9]+(ms|s|m|h|d))+$")]
+"""As Prometheus writes one."""
+
+
+class Alerts(Section):
+    """When a PrometheusRule calls somebody; docs/operations.md has what to do then."""
+
+    enabled: bool = Field(description="Make a PrometheusRule.")
+    stalled_seconds: int = Field(
+        ge=1, description="Of waiting while no answer becomes durable."
+    )
+    endpoint_seconds: int = Field(
+        ge=1, description="Of a model or judge that answers nobody."
+    )
+    watch_seconds: int = Field(
+        ge=1, description="Of silence on a watch; the API server speaks every minute."
+    )
+    window: Duration = Field(description="Over which is counted.")
+    expiries: int = Field(ge=0, description="Leases that may expire in the window.")
+    store_errors: int = Field(
+        ge=0, description="Calls to the store that may fail in the window."
+    )
+    leaderless: Duration = Field(description="Without a controller that acts.")
+
+
+class Dashboards(Section):
+    """Grafana's dashboards: fleet, one run, GPU use, store and control plane."""
+
+    enabled: bool = Field(description="Make a ConfigMap of each.")
+    labels: dict[str, str] = Field(description="As Grafana's sidecar looks for them.")
+
+
+class Monitoring(Section):
+    """Prometheus and Grafana; every pod serves `GET /metrics` on port 9090."""
+
+    enabled: bool = Field(
+        description="Let Prometheus in, and make the operator's objects."
+    )
+    operator: bool = Field(
+        description="Make ServiceMonitor, PodMonitor and PrometheusRule."
+    )
+    interval: Duration = Field(description="Between scrapes.")
+    labels: dict[str, str] = Field(
+        description="On those, as your Prometheus selects them."
+    )
+    scrape_from: list[Handed] = Field(
+        description="Who may scrape, as `from` of a NetworkPolicy has it; empty: any pod."
+    )
+    alerts: Alerts
+    dashboards: Dashboards
+
+
 class Issuer(Section):
     """An issuer of cert-manager that tells its authority's certificate (CA, Vault; not ACME)."""
 
@@ -203,6 +255,7 @@ class Platform(Section):
     gpu_resource: str = Field(description="What a GPU is called by the scheduler.")
     queue: Queue
     network_policy: NetworkPolicy
+    monitoring: Monitoring
     tls: Tls
     existing_secret: str = Field(
         description=(

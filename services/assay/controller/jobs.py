@@ -16,6 +16,7 @@ from assay.controller.evalrun import Request
 from assay.controller.pods import (
     AUTHORITY,
     KEY,
+    METRICS_PORT,
     STORE_AUTHORITY,
     TOKEN,
     Beside,
@@ -79,6 +80,7 @@ def worker_job(
     config = InferConfig(
         **_calls(request.run_id, platform.aggregator, platform),
         listen="",
+        metrics_listen=f"0.0.0.0:{METRICS_PORT}",
         queue=model.key,
         model=asdict(model),
         api_key_file=Path(KEY) if key else None,

@@ -30,8 +30,13 @@ AUTHORITY = PurePosixPath("/etc/assay-tls/ca.crt")
 STORE_AUTHORITY = PurePosixPath("/etc/assay-store-ca/ca.crt")
 KEY = PurePosixPath("/etc/assay-keys/key")
 
+METRICS_PORT = 9090
+"""Where a worker serves `GET /metrics`; the chart's PodMonitor asks for the port by its name."""
+
 TOKEN_SECONDS = 600
 """A projected token lives that long, the shortest there is; the kubelet replaces it in time."""
+
+_METRICS: Manifest = {"name": "metrics", "containerPort": METRICS_PORT}
 
 _MODEST: Manifest = {"requests": {"cpu": "100m", "memory": "256Mi"}}
 """Where nothing is said: a pod that asks for nothing is the first to be evicted."""
@@ -191,6 +196,8 @@ def _container(part: Part, pull_policy: str, mounts: list[Manifest]) -> Manifest
         # The module is the image's entry point.
         "args": ["--config-env", CONFIG_VARIABLE],
         "env": [{"name": CONFIG_VARIABLE, "value": part.config}],
+        # Of a scorer nothing is counted, and nobody may reach it.
+        **({} if part.role is Role.SCORER else {"ports": [_METRICS]}),
         "resources": part.scheduling.resources or _MODEST,
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+)
 
 from assay.domain.errors import UnavailableError
 
@@ -32,6 +37,9 @@ async def exposed(registry: CollectorRegistry, listen: str) -> AsyncIterator[str
         return
     # Takes 0.2 s to import, and on one machine nobody asks.
     from aiohttp import web  # noqa: PLC0415
+
+    # Memory, CPU seconds and open files, by the names that everybody uses.
+    ProcessCollector(registry=registry)
 
     async def page(_request: web.Request) -> web.Response:
         body = generate_latest(registry)
