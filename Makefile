@@ -80,7 +80,7 @@ demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
 test: init ## run every test that this machine can run
 	@echo "Nothing is left out by choice. What could not run here stands at the end as SKIPPED, with its reason."
 	@# Minutes the first time; what cannot be built, or not in time, has the tests that need it skipped, and they say so.
-	@timeout --kill-after=10 1500 env $(BINARIES) minio helm etcd kubernetes || true
+	@timeout --kill-after=10 1500 env $(BINARIES) minio helm etcd kubernetes prometheus-operator || true
 	@# Those of the cluster come last, in the same session, which starts one and takes it away.
 	@ASSAY_TEST_CLUSTER=start $(BIN)/pytest $(TESTS)
 

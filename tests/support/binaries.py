@@ -24,6 +24,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 _PINS = ("go.mod", "go.sum", "tools.go")
 _BUILD_SECONDS = 3000
 _CALICO = "github.com/projectcalico/calico"
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 _KUBERNETES = (
     "k8s.io/component-base/version.gitVersion=v1.34.4",
     "k8s.io/component-base/version.gitMajor=1",
@@ -87,6 +88,9 @@ ALL = {
         },
         copies={"crd": (_CALICO, "libcalico-go/config/crd")},
     ),
+    "prometheus-operator": Tool(
+        {}, copies={"crd": (_OPERATOR, "example/prometheus-operator-crd")}
+    ),
 }
 
 
@@ -144,6 +148,7 @@ def _build(tool_name: str, target: Path) -> None:
             words += ["-ldflags", f"-s -w{stamps}", "-o", str(made / name), package]
             _go(tool_name, words)
         for name, (module, inner) in tool.copies.items():
+            _go(tool_name, ["mod", "download", module])
             source = _go(tool_name, ["list", "-m", "-f", "{{.Dir}}", module]).strip()
             shutil.copytree(Path(source) / inner, made / name)
         made.rename(target)

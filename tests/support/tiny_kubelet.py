@@ -11,9 +11,10 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import create_server
 from typing import Any
 
 import urllib3
@@ -42,6 +43,8 @@ class TinyKubelet:
         self.running: dict[str, asyncio.subprocess.Process] = {}
         self.ran: list[str] = []
         """Names of all pods that ever ran, in order."""
+        self.metrics: dict[str, str] = {}
+        """Where each pod that serves metrics does."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -70,7 +73,7 @@ class TinyKubelet:
         binding = {"apiVersion": "v1", "kind": "Binding", **bind}
         await self._ask("POST", f"{self._pods}/{name}/binding", binding)
         container = pod["spec"]["containers"][0]
-        process = self.running[uid] = await self._start(container)
+        process = self.running[uid] = await self._start(name, container)
         self.ran.append(name)
         began = _now()
         await self._tell(pod, "Running", {"running": {"startedAt": began}})
@@ -86,13 +89,18 @@ class TinyKubelet:
         }
         await self._tell(pod, "Failed" if code else "Succeeded", {"terminated": ended})
 
-    async def _start(self, container: dict[str, Any]) -> asyncio.subprocess.Process:
+    async def _start(
+        self, name: str, container: dict[str, Any]
+    ) -> asyncio.subprocess.Process:
         (value,) = (e["value"] for e in container["env"] if e["name"] == "ASSAY_CONFIG")
         config = json.loads(value)
         for mounted in ("token_file", "api_key_file"):
             config.pop(mounted, None)
         config |= {"token": self._token, "die_with_parent": True}
         config["tls"]["ca_file"] = str(self._ca)
+        if "metrics_listen" in config:
+            # A pod has an address of its own, and these share one.
+            config["metrics_listen"] = self.metrics[name] = free_address()
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -151,6 +159,12 @@ class TinyKubelet:
                 process.kill()
             await process.wait()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def free_address() -> str:
+    """Where nobody listens now."""
+    with closing(create_server(("127.0.0.1", 0))) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 def _now() -> str:

@@ -1,0 +1,4 @@
+//go:build tools
+
+// Package tools pins whose definitions of ServiceMonitor, PodMonitor and PrometheusRule the chart's are tried against.
+package tools
