@@ -72,7 +72,7 @@ def test_a_look_of_the_controller_is_timed_and_its_failure_counted():
     assert one(found, "assay_reconcile_seconds_count") == 2
     assert one(found, "assay_reconcile_errors_total", reason="unavailable") == 1
     assert one(found, "assay_api_requests_total", status="200", verb="list") == 1
-    assert one(found, "assay_watch_restarts_total", reason="gone") == 1
+    assert one(found, "assay_watch_restarts_total", resource="pods", reason="gone") == 1
 
 
 def a_pod(phase, scheduled="True"):

@@ -46,6 +46,8 @@ class Services:
         self._folder = folder
         self._store = json.loads(document_of(store))
         self._more = more
+        self.each: dict[str, dict[str, object]] = {}
+        """More of the config of one service, by its name; for those that start from now on."""
         self.aggregator = ""
         self.dataset = ""
         self._processes: dict[str, list[asyncio.subprocess.Process]] = {}
@@ -60,6 +62,7 @@ class Services:
         document = {"token": TOKEN, "die_with_parent": True, **config}
         if service in {"aggregator", "dataset"}:
             document |= {"store": self._store, "ready_fd": writing, **self._more}
+        document |= self.each.get(service, {})
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

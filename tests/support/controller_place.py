@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -310,9 +310,22 @@ def tls_of(server: ApiServer) -> dict[str, str]:
 
 @asynccontextmanager
 async def place(
-    server: ApiServer, folder: Path, store: S3StoreConfig, *, count: int
+    server: ApiServer,
+    folder: Path,
+    store: S3StoreConfig,
+    *,
+    count: int,
+    each: Mapping[str, dict[str, object]] = {},
 ) -> AsyncIterator[Place]:
-    """A new namespace with running services; its dataset has `count` samples."""
+    """A new namespace with running services; its dataset has `count` samples.
+
+    Args:
+        server: the API server.
+        folder: for files of the release.
+        store: where it keeps what it has.
+        count: of samples.
+        each: more of the config of a service, by its name.
+    """
     namespace = f"n-{uuid4().hex[:8]}"
     api = KubeApi(Transport(server.access()))
     api.create(NAMESPACES, {"metadata": {"name": namespace}}, of=KubeObject)
@@ -325,6 +338,7 @@ async def place(
     async with AsyncExitStack() as stack:
         source = stack.enter_context(_files(folder / "data"))
         services = Services(stack, folder, store, server_tls=certificate)
+        services.each.update(each)
         await services.start_dataset()
         await services.start_aggregator()
         kubelet = await stack.enter_async_context(

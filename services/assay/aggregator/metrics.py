@@ -18,9 +18,11 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from assay.aggregator.meters import ANSWERED
 from assay.aggregator.runbook import RunBook
 from assay.domain.judge import JUDGE_QUEUE, all_asked
 from assay.domain.report import RunState
+from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskId, TaskState
 
 GRACE_SECONDS = 900.0
@@ -216,8 +218,10 @@ def _add_tasks(families: Families, book: RunBook) -> None:
         for state, count in asdict(counts).items():
             if state != "total":
                 families.samples.add_metric([*labels, state], count)
-        for reason, count in task.unscored_by_reason().items():
-            families.unscored.add_metric([*labels, reason.value], count)
+        unscored = task.unscored_by_reason()
+        for reason in UnscoredReason:
+            found = unscored.get(reason, 0)
+            families.unscored.add_metric([*labels, reason.value], found)
         if counts.total:
             families.coverage.add_metric(labels, counts.scored / counts.total)
         for each in TaskState:
@@ -230,7 +234,9 @@ def _add_tasks(families: Families, book: RunBook) -> None:
 def _add_asked(families: Families, book: RunBook) -> None:
     for task, asked in book.meters.asked.items():
         labels = [book.pinned.run_id, *_names(book, task)]
-        for result, count in asked.results.items():
+        # From 0 on: of a counter that begins with 1 the first step is not seen.
+        for result in (ANSWERED, *UnscoredReason):
+            count = asked.results[result]
             families.completions.add_metric([*labels, result], count)
         families.attempts.add_metric(labels, asked.attempts)
         families.tokens.add_metric([*labels, "prompt"], asked.prompt_tokens)
@@ -254,6 +260,9 @@ def _judge_name(book: RunBook) -> str:
 
 def _add_queues(families: Families, book: RunBook) -> None:
     asked = all_asked(book.pinned.run)
+    for name in book.boards:
+        # Nobody else looks where the only worker fell silent.
+        book.queue(name).expire()
     for view in book.snapshot().queues:
         queue, is_judge = book.queue(view.queue), view.queue == JUDGE_QUEUE
         labels = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter as Numbers
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -17,9 +18,11 @@ from prometheus_client.registry import Collector
 from assay.controller.jobs import RUN_LABEL, SEAT_LABEL
 from assay.controller.watches import Watches
 from assay.controller.workloads import Pod
-from assay.domain.errors import AssayError
+from assay.domain.errors import AssayError, UnavailableError
 from assay.kube.transport import Call
 
+_ENDS = ("ended", "gone", UnavailableError.reason.lower())
+"""How watches end for the most part."""
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0)
 
 
@@ -57,6 +60,11 @@ class ControllerMetrics:
             ["verb", "resource", "status"],
             registry=self.registry,
         )
+        # From 0 on: of a counter that begins with 1 the first step is not seen.
+        for reason in (UnavailableError.reason, "INTERNAL"):
+            self._errors.labels(reason.lower())
+        for resource, ends in product(("runs", "jobs", "pods"), _ENDS):
+            self._restarts.labels(resource, ends)
         self.leads = False
         """Whether this controller acts."""
 

@@ -12,9 +12,18 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from assay.domain.errors import AssayError, NotFoundError
+from assay.domain.errors import (
+    AssayError,
+    NotFoundError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from assay.store.objects import ObjectStore
 
+_OPERATIONS = (
+    *("put", "put_file", "get", "get_range"),
+    *("size", "list", "folders", "delete"),
+)
 _SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 
@@ -42,6 +51,10 @@ class MeteredStore:
             ["operation", "reason"],
             registry=registry,
         )
+        for operation in _OPERATIONS:
+            # From 0 on: of a counter that begins with 1 the first step is not seen.
+            for reason in (StoreUnavailableError.reason, StoreFullError.reason):
+                self._errors.labels(operation, reason.lower())
 
     @contextmanager
     def _timed(self, operation: str) -> Iterator[None]:

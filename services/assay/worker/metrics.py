@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from assay.domain.sample import UnscoredReason
 from assay.worker.loop import WorkerSnapshot
 
 _LABELS = ("run", "model_name", "stage")
@@ -59,6 +60,8 @@ class WorkerCollector(Collector):
             "Requests that ended: answered, the reason it was not, or what ails the whole endpoint.",
             labels=(*_LABELS, "result"),
         )
-        for result, count in now.results.items():
-            requests.add_metric([*labels, result], count)
+        # From 0 on: of a counter that begins with 1 the first step is not seen.
+        counted = dict.fromkeys(UnscoredReason, 0) | {"answered": 0} | now.results
+        for result, count in counted.items():
+            requests.add_metric([*labels, str(result)], count)
         yield requests
