@@ -45,7 +45,7 @@ class Ledger(Protocol):
         """Samples that an answer may still come for."""
         ...
 
-    def has(self, ordinal: int) -> bool:
+    def has(self, ordinal: int, turn: int = 0) -> bool:
         """Whether records about it can count."""
         ...
 
@@ -157,8 +157,7 @@ class Committer:
 
     def _already(self, completion: Completion) -> CommitOutcome | None:
         """What can be answered without writing: no such sample, or a durable record beats it."""
-        ordinal = completion.ordinal
-        if completion.turn or not self._ledger.has(ordinal):
+        if not self._ledger.has(completion.ordinal, completion.turn):
             return CommitOutcome.REFUSED
         return None if self._ledger.would_win(completion) else CommitOutcome.LOST
 

@@ -5,7 +5,7 @@ The servicers translate WorkService and ScoreService to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -102,9 +102,8 @@ class WorkDesk:
         """
         work, now = self._queue(queue), self._book.means.clock()
         kept = work.extend(worker, held)
-        if self._book.standing.dropped:
-            # Who follows may ask at once what these workers have let go.
-            work.shrink(worker, held)
+        # Others may ask at once what this worker has let go.
+        work.shrink(worker, held)
         seconds = self._book.means.lease_seconds
         answers = [
             LeaseExtension(lease_id=lease.lease_id, held=ok, expires=seconds * ok)
@@ -137,7 +136,22 @@ class WorkDesk:
             self._book.suffer(str(error))
             raise
         self._book.suffer("")
+        self._take_back(task_id, worker, completions, outcomes)
         return outcomes
+
+    def _take_back(
+        self,
+        task_id: TaskId,
+        worker: str,
+        completions: Sequence[Completion],
+        outcomes: Sequence[CommitOutcome],
+    ) -> None:
+        """Hands conversations out again that a worker does not go on with, since another's answer counts."""
+        task = self._book.tasks.get(task_id)
+        for said, outcome in zip(completions, outcomes, strict=True):
+            lost = outcome is CommitOutcome.LOST and task is not None and task.opened
+            if lost and lost.ledger.is_open(said.ordinal):
+                self._book.queue(task_id.model).let_go(worker, task_id, said.ordinal)
 
     async def release(self, worker: str, leases: Sequence[str]) -> None:
         """Takes samples back at once, in whatever queue they are."""
@@ -203,8 +217,9 @@ class WorkDesk:
         opened = self._book.task(grant.task).opened
         assert opened is not None
         means = self._book.means
+        histories = {o: opened.ledger.history(o) for o in grant.ordinals}
         return await means.block(
-            _samples, opened.prepared, means.store, grant.ordinals, room
+            _samples, opened.prepared, means.store, histories, room
         )
 
 
@@ -288,7 +303,10 @@ class ScoreDesk:
 
 
 def _samples(
-    prepared: PreparedDataset, store: ObjectStore, ordinals: Sequence[int], room: int
+    prepared: PreparedDataset,
+    store: ObjectStore,
+    histories: Mapping[int, tuple[str, ...]],
+    room: int,
 ) -> tuple[tuple[LeasedSample, ...], int]:
     """The first of these samples whose prompts fit into `room` bytes, and the room that is left.
 
@@ -299,8 +317,10 @@ def _samples(
             ordinal=ordinal,
             sample_id=prepared.sample_ids[ordinal],
             prompt=_addressed(prepared.prompt(ordinal), store),
+            turn=len(history),
+            history=history,
         )
-        for ordinal in ordinals
+        for ordinal, history in histories.items()
     )
     return _fitting(found, room)
 
@@ -310,7 +330,7 @@ def _fitting(
 ) -> tuple[tuple[LeasedSample, ...], int]:
     samples: list[LeasedSample] = []
     for sample in found:
-        size = _size(sample.prompt)
+        size = _size(sample.prompt) + sum(len(a.encode()) for a in sample.history)
         if size > room and (samples or room < MOST_PROMPT_BYTES):
             return tuple(samples), 0
         room -= size

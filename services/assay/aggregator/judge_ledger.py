@@ -37,9 +37,9 @@ class JudgeLedger:
         """Requests that wait for an answer."""
         return len(self.asked)
 
-    def has(self, ordinal: int) -> bool:
+    def has(self, ordinal: int, turn: int = 0) -> bool:
         """Whether it can be a request: any number can, since scorers ask anew after a restart."""
-        return ordinal >= 0
+        return ordinal >= 0 and not turn
 
     def is_open(self, ordinal: int) -> bool:
         """Whether there is no answer."""

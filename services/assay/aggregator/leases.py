@@ -111,6 +111,12 @@ class LeaseBook:
         if ordinal not in pool.leased:
             heapq.heappush(pool.returned, ordinal)
 
+    def let_go(self, worker: str, task: TaskId, ordinal: int) -> None:
+        """Takes back a sample, if it is this worker's, that it does not go on with."""
+        lease_id = self._pools[task].leased.get(ordinal)
+        if lease_id is not None and self._leases[lease_id].worker == worker:
+            self.give_back(lease_id, [ordinal])
+
     def leased_count(self, task: TaskId) -> int:
         """Samples of a task that somebody holds."""
         pool = self._pools.get(task)
@@ -220,10 +226,15 @@ class LeaseBook:
             del self._leases[lease_id]
 
     def settle(self, task: TaskId, ordinals: Iterable[int]) -> None:
-        """Says that samples have a durable completion: nobody needs to hold them."""
+        """Says that samples have a durable completion: nobody needs to hold those that are not open."""
         pool = self._pools[task]
         count = 0
         for ordinal in ordinals:
+            if pool.is_open(ordinal):
+                # Of a conversation turns are left: who holds it goes on, or else somebody takes it up.
+                if ordinal not in pool.leased:
+                    pool.give_back(ordinal)
+                continue
             count += 1
             lease_id = pool.leased.pop(ordinal, None)
             lease = self._leases.get(lease_id) if lease_id else None

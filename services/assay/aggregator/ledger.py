@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from assay.domain.completion import Completion
+from assay.domain.completion import Completion, Failure
 from assay.domain.sample import UnscoredReason
 
-_OPEN, _FAILED, _ANSWERED, _BARRED = range(4)
-_TOLD = frozenset({_FAILED, _ANSWERED})
+OPEN, FAILED, ANSWERED, _BARRED = range(4)
+_TOLD = frozenset({FAILED, ANSWERED})
 """States that a record told."""
 _REASONS = tuple(UnscoredReason)
 _NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
@@ -91,22 +91,22 @@ class Ledger:
     @property
     def open_count(self) -> int:
         """Samples without a record that counts."""
-        return self._tally[_OPEN]
+        return self._tally[OPEN]
 
     @property
     def answered_count(self) -> int:
         """Samples with an answer."""
-        return self._tally[_ANSWERED]
+        return self._tally[ANSWERED]
 
     @property
     def unscored_count(self) -> int:
         """Samples with a reason instead of an answer."""
-        return self._tally[_FAILED] + self._tally[_BARRED]
+        return self._tally[FAILED] + self._tally[_BARRED]
 
     @property
     def failed_count(self) -> int:
         """Samples that a retry would open again."""
-        return self._tally[_FAILED]
+        return self._tally[FAILED]
 
     @property
     def answered_by(self) -> dict[int, int]:
@@ -127,47 +127,54 @@ class Ledger:
             if count
         }
 
-    def has(self, ordinal: int) -> bool:
-        """Whether the task has such a sample and records about it can count."""
+    def has(self, ordinal: int, turn: int = 0) -> bool:
+        """Whether the task has such a sample with such a turn, and records about it can count."""
+        return not turn and self._has_sample(ordinal)
+
+    def _has_sample(self, ordinal: int) -> bool:
         return 0 <= ordinal < self.total and self._states[ordinal] != _BARRED
 
     def is_open(self, ordinal: int) -> bool:
         """Whether the sample is still to be asked."""
-        return self._states[ordinal] == _OPEN
+        return self._states[ordinal] == OPEN
 
     def told(self, ordinal: int) -> bool:
         """Whether what becomes of the sample is known: it has a record that counts, or can have none."""
-        return self._states[ordinal] != _OPEN
+        return self._states[ordinal] != OPEN
 
     def would_win(self, completion: Completion) -> bool:
         """Whether a record of it, written now, would count: nothing better is known."""
         state = self._states[completion.ordinal]
-        return state == _OPEN or (state == _FAILED and completion.failure is None)
+        return state == OPEN or (state == FAILED and completion.failure is None)
 
     def fold(self, completion: Completion, place: Place) -> bool:
         """Takes a durable record in; says whether it is the one that counts now."""
         ordinal, failure = completion.ordinal, completion.failure
-        if not self.has(ordinal) or (failure and self._is_void(place)):
+        if not self.has(ordinal) or (failure and self.is_void(place)):
             return False
-        wanted = _ANSWERED if failure is None else _FAILED
+        wanted = ANSWERED if failure is None else FAILED
         state = self._states[ordinal]
         known = self._place(ordinal)
         if state > wanted or (state == wanted and not place.beats(known)):
             return False
-        self.adopted_count += bool(place.source) - bool(self._sources[ordinal])
-        self._set(ordinal, wanted, failure.reason if failure else None)
-        self._epochs[ordinal] = place.epoch
-        self._seqs[ordinal] = place.seq
-        self._offsets[ordinal] = place.offset
-        self._sources[ordinal] = place.source
+        self._stand(ordinal, wanted, place, failure)
         return True
+
+    def history(self, ordinal: int) -> tuple[str, ...]:
+        """What counts of a sample's turns so far, answer by answer; empty where there is but one turn."""
+        _ = ordinal
+        return ()
+
+    def whole(self, completion: Completion) -> Completion:
+        """What counts of the sample that a record is about: where there is one turn, the record."""
+        return completion
 
     def winners(self) -> Iterator[tuple[int, Place | None, UnscoredReason | None]]:
         """Each sample in order: where its record stands, or why it was barred; neither while open."""
         for ordinal, state in enumerate(self._states):
             if state == _BARRED:
                 yield ordinal, None, _REASONS[self._reasons[ordinal]]
-            elif state == _OPEN:
+            elif state == OPEN:
                 yield ordinal, None, None
             else:
                 yield ordinal, self._place(ordinal), None
@@ -186,6 +193,17 @@ class Ledger:
         found.update(self._states)
         found.update(self._reasons)
         return found.hexdigest()
+
+    def _stand(
+        self, ordinal: int, state: int, place: Place, failure: Failure | None
+    ) -> None:
+        """Lets a record be the one that counts."""
+        self.adopted_count += bool(place.source) - bool(self._sources[ordinal])
+        self._set(ordinal, state, failure.reason if failure else None)
+        self._epochs[ordinal] = place.epoch
+        self._seqs[ordinal] = place.seq
+        self._offsets[ordinal] = place.offset
+        self._sources[ordinal] = place.source
 
     def _place(self, ordinal: int) -> Place:
         return Place(
@@ -210,7 +228,7 @@ class Ledger:
             bytes(numbers[s] if state in _TOLD else 0 for s, state in sources)
         )
 
-    def _is_void(self, place: Place) -> bool:
+    def is_void(self, place: Place) -> bool:
         """Whether an error that stands there was asked for again."""
         if place.source:
             return self.retry_epoch > 0
@@ -218,7 +236,7 @@ class Ledger:
 
     def _set(self, ordinal: int, state: int, reason: UnscoredReason | None) -> None:
         before = self._states[ordinal]
-        if before in {_FAILED, _BARRED}:
+        if before in {FAILED, _BARRED}:
             self._by_reason[self._reasons[ordinal]] -= 1
         self._tally[before] -= 1
         self._tally[state] += 1

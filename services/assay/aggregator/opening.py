@@ -6,7 +6,7 @@ The run's book calls it at take-over, when a dataset is attached, and when faile
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +17,8 @@ from assay.aggregator.ledger import Ledger, Place
 from assay.aggregator.pins import PinnedTask, Source
 from assay.aggregator.sources import Shelf, open_feeds, sources_of
 from assay.aggregator.tasks import OpenTask, Task, limited_too_far
+from assay.aggregator.turn_ledger import TurnLedger
+from assay.domain.catalog import Family
 from assay.domain.errors import NotFoundError
 from assay.domain.identity import task_digest
 from assay.domain.sample import UnscoredReason
@@ -73,7 +75,9 @@ async def open_task(book: RunBook, task: Task, digest: str) -> None:
     await means.block(pins.pin_task, means, task.id, pinned)
     total = min(len(prepared.sample_ids), run.limit or len(prepared.sample_ids))
     barred = dict.fromkeys(prepared.invalid, UnscoredReason.PICTURE_INVALID)
-    ledger = Ledger(total, barred, book.epoch.retry_epoch)
+    ledger = await means.block(
+        _ledger_of, prepared, total, barred, book.epoch.retry_epoch
+    )
     if task.opened is not None:
         task.opened.leave()
     feeds = await open_feeds(book, sources)
@@ -132,6 +136,22 @@ async def publish_score(book: RunBook, task: Task) -> None:
             withheld=task.hides_files,
         )
     )
+
+
+def _ledger_of(
+    prepared: PreparedDataset,
+    total: int,
+    barred: Mapping[int, UnscoredReason],
+    retry_epoch: int,
+) -> Ledger:
+    """An empty ledger for the first `total` samples of a dataset. Blocking."""
+    if prepared.manifest.family != Family.MULTI_TURN:
+        return Ledger(total, barred, retry_epoch)
+    turns = [
+        0 if ordinal in barred else len(prepared.prompt(ordinal).turns)
+        for ordinal in range(total)
+    ]
+    return TurnLedger(turns, barred, retry_epoch)
 
 
 def _replay(book: RunBook, shelves: Sequence[Shelf], ledger: Ledger) -> set[str]:

@@ -314,7 +314,8 @@ class ScoringSession:
                 f"cannot score {self.task.id}: {len(wanted)} of its records are gone",
                 cure="a segment was removed: go on with the run to ask those samples again",
             )
-        return found
+        whole = self._opened.ledger.whole
+        return {o: Record(whole(r.completion), r.worker_id) for o, r in found.items()}
 
     def _unsendable(self, ordinal: int) -> Record:
         """The record of a sample that could not be asked about: nobody wrote one."""

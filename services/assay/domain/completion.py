@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.domain.sample import UnscoredReason
@@ -27,7 +30,7 @@ class Completion:
         prompt_tokens, completion_tokens: as the endpoint counted; 0: it did not say.
         attempts: requests made for it.
         latency: seconds of the last attempt, connect to last byte.
-        history_digest: multi-turn only: sha256 of the earlier turns it was asked with.
+        history_digest: multi-turn only: `history_digest` of the answers that it was asked after.
     """
 
     ordinal: int
@@ -45,3 +48,18 @@ class Completion:
         if (self.text is None) == (self.failure is None):
             msg = f"completion of sample {self.ordinal}: exactly one of text and failure must be set"
             raise ValueError(msg)
+
+
+def history_digest(answers: Sequence[str]) -> str:
+    """Names what was answered in a conversation so far; empty: nothing was asked before.
+
+    What was said to the model needs no name: a task's dataset has one.
+    """
+    if not answers:
+        return ""
+    return hashlib.sha256(json.dumps(list(answers)).encode()).hexdigest()
+
+
+def conversation_text(answers: Sequence[str]) -> str:
+    """What stands for the answer of a sample with several turns: a JSON list of every turn's."""
+    return json.dumps(list(answers), ensure_ascii=False)

@@ -40,12 +40,14 @@ class LeasedSample:
     Attributes:
         ordinal: its place in its task, from 0, in dataset order.
         turn: which turn of the prompt to ask, from 0.
+        history: what was answered in the turns before it.
     """
 
     ordinal: int
     sample_id: str
     prompt: Prompt
     turn: int = 0
+    history: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,7 @@ def _lease_from_proto(message: work_pb2.Lease) -> Lease:
                 ordinal=sample.ordinal,
                 sample_id=sample.sample_id,
                 turn=sample.turn,
+                history=tuple(sample.history),
                 prompt=prompt_from_proto(sample.prompt),
             )
             for sample in message.samples

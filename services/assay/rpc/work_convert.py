@@ -76,6 +76,7 @@ def _lease_to_proto(lease: Lease) -> work_pb2.Lease:
                 ordinal=sample.ordinal,
                 sample_id=sample.sample_id,
                 turn=sample.turn,
+                history=sample.history,
                 prompt=prompt_to_proto(sample.prompt),
             )
             for sample in lease.samples

@@ -254,7 +254,7 @@ class Completion(_message.Message):
     latency_seconds: _builtins.float
     """OPTIONAL. Seconds of the last attempt; zero: none was made."""
     history_digest: _builtins.str
-    """OPTIONAL. Multi-turn only: sha256 of the earlier turns it was asked with; empty: single-turn."""
+    """OPTIONAL. Multi-turn only: sha256 of the JSON list of the answers that it was asked after; empty: none."""
     @_builtins.property
     def failure(self) -> Global___Failure: ...
     def __init__(

@@ -25,43 +25,43 @@ _sym_db = _symbol_database.Default()
 from assay.v1 import common_pb2 as assay_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61ssay/v1/work.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\"h\n\x0cLeaseRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\x14\n\x0cwait_seconds\x18\x05 \x01(\x01\"b\n\x0cLeasedSample\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12\x0c\n\x04turn\x18\x03 \x01(\x05\x12 \n\x06prompt\x18\x04 \x01(\x0b\x32\x10.assay.v1.Prompt\"{\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x01\x12\'\n\x07samples\x18\x04 \x03(\x0b\x32\x16.assay.v1.LeasedSample\"n\n\rLeaseResponse\x12\x1f\n\x06leases\x18\x01 \x03(\x0b\x32\x0f.assay.v1.Lease\x12\x17\n\x0fin_flight_limit\x18\x02 \x01(\x05\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.assay.v1.QueueState\"D\n\x11\x45ndpointCondition\x12\x0e\n\x06usable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x93\x01\n\rExtendRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12!\n\x04held\x18\x04 \x03(\x0b\x32\x13.assay.v1.HeldLease\x12-\n\x08\x65ndpoint\x18\x05 \x01(\x0b\x32\x1b.assay.v1.EndpointCondition\"T\n\tHeldLease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\x15\n\ropen_ordinals\x18\x03 \x03(\x03\"H\n\rExtendedLease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x08\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x01\"w\n\x0e\x45xtendResponse\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.assay.v1.ExtendedLease\x12\x17\n\x0fin_flight_limit\x18\x02 \x01(\x05\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.assay.v1.QueueState\"}\n\rCommitRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.assay.v1.TaskId\x12)\n\x0b\x63ompletions\x18\x04 \x03(\x0b\x32\x14.assay.v1.Completion\";\n\x0e\x43ommitResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0e\x32\x17.assay.v1.CommitOutcome\"F\n\x0eReleaseRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x11\n\tlease_ids\x18\x03 \x03(\t\"\x11\n\x0fReleaseResponse*n\n\nQueueState\x12\x1b\n\x17QUEUE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_STATE_OPEN\x10\x01\x12\x15\n\x11QUEUE_STATE_DRAIN\x10\x02\x12\x16\n\x12QUEUE_STATE_CLOSED\x10\x03*|\n\rCommitOutcome\x12\x1e\n\x1a\x43OMMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMMIT_OUTCOME_WON\x10\x01\x12\x17\n\x13\x43OMMIT_OUTCOME_LOST\x10\x02\x12\x1a\n\x16\x43OMMIT_OUTCOME_REFUSED\x10\x03\x32\x81\x02\n\x0bWorkService\x12\x38\n\x05Lease\x12\x16.assay.v1.LeaseRequest\x1a\x17.assay.v1.LeaseResponse\x12;\n\x06\x45xtend\x12\x17.assay.v1.ExtendRequest\x1a\x18.assay.v1.ExtendResponse\x12;\n\x06\x43ommit\x12\x17.assay.v1.CommitRequest\x1a\x18.assay.v1.CommitResponse\x12>\n\x07Release\x12\x18.assay.v1.ReleaseRequest\x1a\x19.assay.v1.ReleaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61ssay/v1/work.proto\x12\x08\x61ssay.v1\x1a\x15\x61ssay/v1/common.proto\"h\n\x0cLeaseRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x04 \x01(\x05\x12\x14\n\x0cwait_seconds\x18\x05 \x01(\x01\"s\n\x0cLeasedSample\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x11\n\tsample_id\x18\x02 \x01(\t\x12\x0c\n\x04turn\x18\x03 \x01(\x05\x12 \n\x06prompt\x18\x04 \x01(\x0b\x32\x10.assay.v1.Prompt\x12\x0f\n\x07history\x18\x05 \x03(\t\"{\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x01\x12\'\n\x07samples\x18\x04 \x03(\x0b\x32\x16.assay.v1.LeasedSample\"n\n\rLeaseResponse\x12\x1f\n\x06leases\x18\x01 \x03(\x0b\x32\x0f.assay.v1.Lease\x12\x17\n\x0fin_flight_limit\x18\x02 \x01(\x05\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.assay.v1.QueueState\"D\n\x11\x45ndpointCondition\x12\x0e\n\x06usable\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x93\x01\n\rExtendRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x11\n\tworker_id\x18\x03 \x01(\t\x12!\n\x04held\x18\x04 \x03(\x0b\x32\x13.assay.v1.HeldLease\x12-\n\x08\x65ndpoint\x18\x05 \x01(\x0b\x32\x1b.assay.v1.EndpointCondition\"T\n\tHeldLease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1e\n\x04task\x18\x02 \x01(\x0b\x32\x10.assay.v1.TaskId\x12\x15\n\ropen_ordinals\x18\x03 \x03(\x03\"H\n\rExtendedLease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0c\n\x04held\x18\x02 \x01(\x08\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x01\"w\n\x0e\x45xtendResponse\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.assay.v1.ExtendedLease\x12\x17\n\x0fin_flight_limit\x18\x02 \x01(\x05\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.assay.v1.QueueState\"}\n\rCommitRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x1e\n\x04task\x18\x03 \x01(\x0b\x32\x10.assay.v1.TaskId\x12)\n\x0b\x63ompletions\x18\x04 \x03(\x0b\x32\x14.assay.v1.Completion\";\n\x0e\x43ommitResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0e\x32\x17.assay.v1.CommitOutcome\"F\n\x0eReleaseRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x11\n\tlease_ids\x18\x03 \x03(\t\"\x11\n\x0fReleaseResponse*n\n\nQueueState\x12\x1b\n\x17QUEUE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10QUEUE_STATE_OPEN\x10\x01\x12\x15\n\x11QUEUE_STATE_DRAIN\x10\x02\x12\x16\n\x12QUEUE_STATE_CLOSED\x10\x03*|\n\rCommitOutcome\x12\x1e\n\x1a\x43OMMIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OMMIT_OUTCOME_WON\x10\x01\x12\x17\n\x13\x43OMMIT_OUTCOME_LOST\x10\x02\x12\x1a\n\x16\x43OMMIT_OUTCOME_REFUSED\x10\x03\x32\x81\x02\n\x0bWorkService\x12\x38\n\x05Lease\x12\x16.assay.v1.LeaseRequest\x1a\x17.assay.v1.LeaseResponse\x12;\n\x06\x45xtend\x12\x17.assay.v1.ExtendRequest\x1a\x18.assay.v1.ExtendResponse\x12;\n\x06\x43ommit\x12\x17.assay.v1.CommitRequest\x1a\x18.assay.v1.CommitResponse\x12>\n\x07Release\x12\x18.assay.v1.ReleaseRequest\x1a\x19.assay.v1.ReleaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.v1.work_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUEUESTATE']._serialized_start=1279
-  _globals['_QUEUESTATE']._serialized_end=1389
-  _globals['_COMMITOUTCOME']._serialized_start=1391
-  _globals['_COMMITOUTCOME']._serialized_end=1515
+  _globals['_QUEUESTATE']._serialized_start=1296
+  _globals['_QUEUESTATE']._serialized_end=1406
+  _globals['_COMMITOUTCOME']._serialized_start=1408
+  _globals['_COMMITOUTCOME']._serialized_end=1532
   _globals['_LEASEREQUEST']._serialized_start=56
   _globals['_LEASEREQUEST']._serialized_end=160
   _globals['_LEASEDSAMPLE']._serialized_start=162
-  _globals['_LEASEDSAMPLE']._serialized_end=260
-  _globals['_LEASE']._serialized_start=262
-  _globals['_LEASE']._serialized_end=385
-  _globals['_LEASERESPONSE']._serialized_start=387
-  _globals['_LEASERESPONSE']._serialized_end=497
-  _globals['_ENDPOINTCONDITION']._serialized_start=499
-  _globals['_ENDPOINTCONDITION']._serialized_end=567
-  _globals['_EXTENDREQUEST']._serialized_start=570
-  _globals['_EXTENDREQUEST']._serialized_end=717
-  _globals['_HELDLEASE']._serialized_start=719
-  _globals['_HELDLEASE']._serialized_end=803
-  _globals['_EXTENDEDLEASE']._serialized_start=805
-  _globals['_EXTENDEDLEASE']._serialized_end=877
-  _globals['_EXTENDRESPONSE']._serialized_start=879
-  _globals['_EXTENDRESPONSE']._serialized_end=998
-  _globals['_COMMITREQUEST']._serialized_start=1000
-  _globals['_COMMITREQUEST']._serialized_end=1125
-  _globals['_COMMITRESPONSE']._serialized_start=1127
-  _globals['_COMMITRESPONSE']._serialized_end=1186
-  _globals['_RELEASEREQUEST']._serialized_start=1188
-  _globals['_RELEASEREQUEST']._serialized_end=1258
-  _globals['_RELEASERESPONSE']._serialized_start=1260
-  _globals['_RELEASERESPONSE']._serialized_end=1277
-  _globals['_WORKSERVICE']._serialized_start=1518
-  _globals['_WORKSERVICE']._serialized_end=1775
+  _globals['_LEASEDSAMPLE']._serialized_end=277
+  _globals['_LEASE']._serialized_start=279
+  _globals['_LEASE']._serialized_end=402
+  _globals['_LEASERESPONSE']._serialized_start=404
+  _globals['_LEASERESPONSE']._serialized_end=514
+  _globals['_ENDPOINTCONDITION']._serialized_start=516
+  _globals['_ENDPOINTCONDITION']._serialized_end=584
+  _globals['_EXTENDREQUEST']._serialized_start=587
+  _globals['_EXTENDREQUEST']._serialized_end=734
+  _globals['_HELDLEASE']._serialized_start=736
+  _globals['_HELDLEASE']._serialized_end=820
+  _globals['_EXTENDEDLEASE']._serialized_start=822
+  _globals['_EXTENDEDLEASE']._serialized_end=894
+  _globals['_EXTENDRESPONSE']._serialized_start=896
+  _globals['_EXTENDRESPONSE']._serialized_end=1015
+  _globals['_COMMITREQUEST']._serialized_start=1017
+  _globals['_COMMITREQUEST']._serialized_end=1142
+  _globals['_COMMITRESPONSE']._serialized_start=1144
+  _globals['_COMMITRESPONSE']._serialized_end=1203
+  _globals['_RELEASEREQUEST']._serialized_start=1205
+  _globals['_RELEASEREQUEST']._serialized_end=1275
+  _globals['_RELEASERESPONSE']._serialized_start=1277
+  _globals['_RELEASERESPONSE']._serialized_end=1294
+  _globals['_WORKSERVICE']._serialized_start=1535
+  _globals['_WORKSERVICE']._serialized_end=1792
 # @@protoc_insertion_point(module_scope)

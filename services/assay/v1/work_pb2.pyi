@@ -55,7 +55,9 @@ class _CommitOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommitO
     COMMIT_OUTCOME_WON: _CommitOutcome.ValueType  # 1
     """Durable, and the record that counts."""
     COMMIT_OUTCOME_LOST: _CommitOutcome.ValueType  # 2
-    """An earlier record counts; this one is void. Not an error."""
+    """An earlier record counts; this one is void. Not an error. Of a conversation: drop its later turns;
+    it is handed out again after the answers that count.
+    """
     COMMIT_OUTCOME_REFUSED: _CommitOutcome.ValueType  # 3
     """The ordinal is not in the task: a bug or a mixed-up run. Drop it and log."""
 
@@ -65,7 +67,9 @@ COMMIT_OUTCOME_UNSPECIFIED: CommitOutcome.ValueType  # 0
 COMMIT_OUTCOME_WON: CommitOutcome.ValueType  # 1
 """Durable, and the record that counts."""
 COMMIT_OUTCOME_LOST: CommitOutcome.ValueType  # 2
-"""An earlier record counts; this one is void. Not an error."""
+"""An earlier record counts; this one is void. Not an error. Of a conversation: drop its later turns;
+it is handed out again after the answers that count.
+"""
 COMMIT_OUTCOME_REFUSED: CommitOutcome.ValueType  # 3
 """The ordinal is not in the task: a bug or a mixed-up run. Drop it and log."""
 Global___CommitOutcome: _TypeAlias = CommitOutcome  # noqa: Y015
@@ -114,15 +118,20 @@ class LeasedSample(_message.Message):
     SAMPLE_ID_FIELD_NUMBER: _builtins.int
     TURN_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     ordinal: _builtins.int
     """REQUIRED. The sample's place in its task, from 0."""
     sample_id: _builtins.str
     """REQUIRED. The dataset's own id of it."""
     turn: _builtins.int
-    """REQUIRED. Which turn to ask, from 0."""
+    """REQUIRED. Which turn to ask first, from 0; the later ones follow under the same lease."""
     @_builtins.property
     def prompt(self) -> _common_pb2.Prompt:
         """REQUIRED."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """OPTIONAL. The answers that count of the turns before `turn`, in order; empty: it is the first."""
 
     def __init__(
         self,
@@ -131,10 +140,11 @@ class LeasedSample(_message.Message):
         sample_id: _builtins.str = ...,
         turn: _builtins.int = ...,
         prompt: _common_pb2.Prompt | None = ...,
+        history: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ordinal", b"ordinal", "prompt", b"prompt", "sample_id", b"sample_id", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "ordinal", b"ordinal", "prompt", b"prompt", "sample_id", b"sample_id", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

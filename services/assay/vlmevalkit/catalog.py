@@ -59,10 +59,6 @@ _INFER_ONLY = {
 _MANDATORY = "MathVista MathVision MMVet LLaVABench MMDUDataset DUDE SlideVQA MMLongBench MMBenchVideo"
 
 _REFUSALS: dict[Family, tuple[str, str]] = {
-    Family.MULTI_TURN: (
-        "conversations of several turns come later",
-        "until then use datasets whose questions stand alone, such as MMStar",
-    ),
     Family.VIDEO: (
         "video datasets come later",
         "until then use picture datasets such as MMStar, POPE or ChartQA_TEST",
@@ -75,7 +71,7 @@ _JUDGED = (
 )
 
 _JUDGED_HERE = frozenset(
-    {"MathVista_MINI", "MathVision", "MathVision_MINI", "MMVet", "LLaVABench"}
+    {"MathVista_MINI", "MathVision", "MathVision_MINI", "MMVet", "LLaVABench", "MMDU"}
 )
 """Names that only a judge scores and that are tried against upstream."""
 

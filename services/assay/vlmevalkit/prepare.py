@@ -177,13 +177,13 @@ def _write_prompts(
         (folder / fmt.PROMPTS).open("xb") as prompts,
         (folder / fmt.PROMPT_INDEX).open("xb") as index,
     ):
-        ids, turns = builder.build()
+        ids, conversations = builder.build()
         index.write(fmt.encode_offset(0))
-        for ordinal, turn in enumerate(turns):
-            for part in turn:
+        for ordinal, turns in enumerate(conversations):
+            for part in (part for turn in turns for part in turn):
                 if isinstance(part, int):
                     uses.extend((ordinal, part))
-            offset += prompts.write(fmt.encode_prompt([turn]))
+            offset += prompts.write(fmt.encode_prompt(turns))
             index.write(fmt.encode_offset(offset))
     return ids, uses
 

@@ -24,6 +24,7 @@ _FAMILIES: Mapping[str, Family] = {
     "ImageYORNDataset": Family.YES_NO,
     "LLaVABench": Family.VQA_OWN,
     "MMVet": Family.VQA_OWN,
+    "MMDUDataset": Family.MULTI_TURN,
     "MMMUDataset": Family.MCQ_MMMU,
     "MTVQADataset": Family.VQA_OWN,
     "MathVision": Family.VQA_OWN,

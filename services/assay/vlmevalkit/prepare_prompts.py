@@ -45,8 +45,8 @@ class PromptBuilder:
     _files: dict[str, str] = field(default_factory=dict)
     _has_paths: bool = False
 
-    def build(self) -> tuple[list[str], Iterator[list[TextOrPicture]]]:
-        """The sample ids, and each one's turn, in the order of upstream's `dataset.data`.
+    def build(self) -> tuple[list[str], Iterator[list[list[TextOrPicture]]]]:
+        """The sample ids, and each one's turns, in the order of upstream's `dataset.data`.
 
         Raises:
             DatasetError: upstream cannot load the table, or its ids are not unique.
@@ -85,7 +85,7 @@ class PromptBuilder:
 
     def _prompts(
         self, dataset: Any, ids: Sequence[str]
-    ) -> Iterator[list[TextOrPicture]]:
+    ) -> Iterator[list[list[TextOrPicture]]]:
         with self._noting_files():
             for (asking, line), sample_id in zip(_lines(dataset), ids, strict=True):
                 try:
@@ -95,7 +95,10 @@ class PromptBuilder:
                         f"VLMEvalKit cannot build the prompt of sample {sample_id} of"
                         f" {self.name}: {_text(error)}"
                     ) from error
-                yield [self._part(part, sample_id) for part in message]
+                yield [
+                    [self._part(part, sample_id) for part in turn]
+                    for turn in _turns(dataset, message)
+                ]
 
     def _part(self, part: Mapping[str, Any], sample_id: str) -> TextOrPicture:
         value = part["value"]
@@ -189,6 +192,13 @@ def row_dicts(data: Any) -> Iterator[dict[str, Any]]:
     # An array gives the numbers that a Series does; a column's own iterator would give Python's.
     for cells in zip(*(data[name].to_numpy() for name in names), strict=True):
         yield dict(zip(names, cells, strict=True))
+
+
+def _turns(dataset: Any, message: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What the user says turn by turn: a conversation is built with the answers that are expected."""
+    if dataset.TYPE != "MT":
+        return [message]
+    return [said["content"] for said in message if said["role"] == "user"]
 
 
 class _OneByOne:

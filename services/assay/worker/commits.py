@@ -63,7 +63,7 @@ class Committer:
         client: CommitClient,
         contact: Contact,
         timing: Timing,
-        on_acknowledged: Callable[[Key], None],
+        on_acknowledged: Callable[[Key, CommitOutcome], None],
     ) -> None:
         self._client = client
         self._contact = contact
@@ -143,6 +143,7 @@ class Committer:
                     task=str(lane.task),
                     ordinal=completion.ordinal,
                 )
-            self._on_acknowledged((lane.task, completion.ordinal, completion.turn))
+            key = lane.task, completion.ordinal, completion.turn
+            self._on_acknowledged(key, outcome)
         if not self.pending:
             self._none_pending.set()

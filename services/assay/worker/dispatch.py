@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from assay.domain.completion import Completion, Failure
+from assay.domain.completion import Completion, Failure, history_digest
 from assay.domain.errors import CorruptError, StoreUnavailableError
 from assay.domain.lease import EndpointCondition
 from assay.domain.run import Endpoint
@@ -112,6 +112,11 @@ class Dispatcher:
         self._ready.extend(samples)
         self._work.set()
 
+    def go_on(self, held: HeldSample) -> None:
+        """Takes the next turn of a conversation in: what has begun goes first."""
+        self._ready.appendleft(held)
+        self._work.set()
+
     def grant(self, most: int) -> None:
         """Takes over how many requests may be in flight."""
         if most != self.limit.most:
@@ -138,7 +143,6 @@ class Dispatcher:
 
         Raises:
             StoreUnavailableError: pictures cannot be read, after several attempts.
-            PermanentError: a sample asks for what this worker cannot do.
         """
         preparer = Preparer(self._engine, self._pictures)
         try:
@@ -375,6 +379,7 @@ def _answered(held: HeldSample, answer: Answer, latency: float) -> Completion:
         completion_tokens=answer.completion_tokens,
         attempts=held.requests,
         latency=latency,
+        history_digest=history_digest(held.sample.history),
     )
 
 
@@ -385,4 +390,5 @@ def _failed(held: HeldSample, failure: Failure, latency: float) -> Completion:
         failure=failure,
         attempts=held.requests,
         latency=latency,
+        history_digest=history_digest(held.sample.history),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from assay.domain.completion import Completion
 from assay.domain.lease import HeldLease, Lease, LeasedSample
 from assay.domain.task import TaskId
 
@@ -14,7 +15,7 @@ Key = tuple[TaskId, int, int]
 
 @dataclass(slots=True, eq=False)
 class HeldSample:
-    """One leased sample on its way to a completion.
+    """One leased sample on its way to a completion; of a conversation, one of its turns.
 
     Attributes:
         lease_id: the lease it is held under; empty: that lease was lost, its request goes on.
@@ -73,24 +74,48 @@ class LeaseBook:
         """Takes a lease in; returns those of its samples that are to be asked.
 
         A sample that is on its way already (its former lease was lost) is not asked again: it is held
-        under the new lease from now on.
+        under the new lease from now on. Of a conversation that was any later turn, too.
         """
         book = self._leases.setdefault(
             lease.lease_id, _Book(lease.task, period=lease.expires)
         )
         fresh: list[HeldSample] = []
         for sample in lease.samples:
-            held = HeldSample(lease.task, sample, lease.lease_id)
-            known = self._samples.get(held.key)
-            if known is None:
-                self._samples[held.key] = held
+            known = self._known_of(lease.task, sample)
+            if not known:
+                held = HeldSample(lease.task, sample, lease.lease_id)
                 fresh.append(held)
-            else:
-                self._leave(known)
-                known.lease_id = lease.lease_id
-                held = known
-            book.open[held.key] = held
+                known = [held]
+            for held in known:
+                if held.lease_id != lease.lease_id:
+                    self._leave(held)
+                held.lease_id = lease.lease_id
+                self._samples[held.key] = book.open[held.key] = held
         return fresh
+
+    def follow(self, held: HeldSample, completion: Completion) -> HeldSample | None:
+        """The next turn of a conversation that was answered, held under the same lease.
+
+        None: it has ended, or is left to others, since that lease was lost.
+        """
+        sample, book = held.sample, self._leases.get(held.lease_id)
+        turn = sample.turn + 1
+        if completion.text is None or turn >= len(sample.prompt.turns) or book is None:
+            return None
+        history = (*sample.history, completion.text)
+        following = replace(sample, turn=turn, history=history)
+        fresh = HeldSample(held.task, following, held.lease_id)
+        self._samples[fresh.key] = book.open[fresh.key] = fresh
+        return fresh
+
+    def forsake(self, key: Key) -> None:
+        """Another answer counts in a turn: what was asked after ours is void, and goes no further."""
+        task, ordinal, turn = key
+        while held := self._samples.get((task, ordinal, turn := turn + 1)):
+            self._leave(held)
+            held.lease_id = ""
+            if not (held.in_flight or held.answered):
+                self.drop(held)
 
     def acknowledged(self, key: Key) -> None:
         """The completion of a sample is durable: nothing of it is held any more."""
@@ -122,7 +147,10 @@ class LeaseBook:
             HeldLease(
                 lease_id=lease_id,
                 task=book.task,
-                open_ordinals=tuple(held.sample.ordinal for held in book.open.values()),
+                # Two turns of one conversation may be open: one waits for its acknowledgement.
+                open_ordinals=tuple(
+                    dict.fromkeys(held.sample.ordinal for held in book.open.values())
+                ),
             )
             for lease_id, book in self._leases.items()
         ]
@@ -140,6 +168,16 @@ class LeaseBook:
     def lease_ids(self) -> list[str]:
         """The leases that have anything open."""
         return list(self._leases)
+
+    def _known_of(self, task: TaskId, sample: LeasedSample) -> list[HeldSample]:
+        """What is held of a sample from the leased turn on, if it was asked after the leased history."""
+        turns = range(sample.turn, max(len(sample.prompt.turns), sample.turn + 1))
+        held = (self._samples.get((task, sample.ordinal, turn)) for turn in turns)
+        found = [each for each in held if each is not None]
+        as_leased = all(
+            each.sample.history[: sample.turn] == sample.history for each in found
+        )
+        return found if as_leased else []
 
     def _leave(self, held: HeldSample) -> None:
         book = self._leases.get(held.lease_id)

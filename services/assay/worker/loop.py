@@ -20,6 +20,7 @@ import structlog
 from assay.domain.completion import Completion
 from assay.domain.errors import AssayError, UnavailableError
 from assay.domain.lease import (
+    CommitOutcome,
     EndpointCondition,
     ExtendGrant,
     HeldLease,
@@ -145,7 +146,6 @@ class WorkerLoop:
             UnavailableError: the aggregator was silent for longer than patience lasts.
             UnauthenticatedError: this worker was started wrongly.
             StoreUnavailableError: pictures cannot be read.
-            PermanentError: a sample asks for what this worker cannot do.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -171,13 +171,26 @@ class WorkerLoop:
 
     def _completed(self, held: HeldSample, completion: Completion) -> None:
         self._committer.add(held.task, completion)
+        following = self._book.follow(held, completion)
+        if following is not None:
+            self._go_on(following)
         if len(self._book) == self._committer.pending:
             self._committer.hurry()
         if self._wanted() > 0:
             self._need.set()
 
-    def _acknowledged(self, key: Key) -> None:
+    def _go_on(self, following: HeldSample) -> None:
+        """Has the next turn of a conversation asked, unless nobody wants it any more."""
+        if self._state is QueueState.CLOSED:
+            self._let_go.add(following.lease_id)
+            self._book.drop(following)
+        else:
+            self._dispatcher.go_on(following)
+
+    def _acknowledged(self, key: Key, outcome: CommitOutcome) -> None:
         self._book.acknowledged(key)
+        if outcome is not CommitOutcome.WON:
+            self._book.forsake(key)
         if not len(self._book):
             self._changed.set()
 

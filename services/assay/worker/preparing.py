@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from assay.domain.errors import CorruptError, PermanentError, StoreUnavailableError
-from assay.domain.prompt import PicturePart
-from assay.worker.engines.body import Content
+from assay.domain.errors import CorruptError, StoreUnavailableError
+from assay.domain.lease import LeasedSample
+from assay.domain.prompt import PicturePart, Turn
+from assay.worker.engines.body import Content, Exchange
 from assay.worker.held import HeldSample
 from assay.worker.pictures import PictureReader
 
@@ -23,7 +24,7 @@ Built = bytes | CorruptError | StoreUnavailableError
 class BodyEngine(Protocol):
     """The part of an engine that builds bodies; called from threads."""
 
-    def build(self, content: Content) -> bytes:
+    def build(self, content: Content, earlier: Sequence[Exchange] = ()) -> bytes:
         """As `assay.worker.engines.openai.OpenAIEngine.build`."""
         ...
 
@@ -37,11 +38,7 @@ class Preparer:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
 
     async def build(self, batch: Sequence[HeldSample]) -> list[Built]:
-        """The bodies of `batch`, in order; where there is none, why.
-
-        Raises:
-            PermanentError: a sample asks for what this worker cannot do.
-        """
+        """The bodies of `batch`, in order; where there is none, why."""
         loop = asyncio.get_running_loop()
         # Local packs are read faster than a thread is woken; addresses are worth a thread each.
         size = 1 if any(_is_remote(held) for held in batch) else len(batch)
@@ -61,20 +58,22 @@ class Preparer:
 
     def _build_one(self, held: HeldSample) -> Built:
         try:
-            return self._engine.build(self._content(held))
+            return self._build_turn(held.sample)
         except (CorruptError, StoreUnavailableError) as error:
             return error
 
-    def _content(self, held: HeldSample) -> Content:
-        turns = held.sample.prompt.turns
-        if held.sample.turn != 0 or len(turns) != 1:
-            raise PermanentError(
-                f"sample {held.sample.sample_id} of {held.task} has {len(turns)} turns",
-                cure="multi-turn datasets need a later version",
-            )
+    def _build_turn(self, sample: LeasedSample) -> bytes:
+        turns = sample.prompt.turns
+        earlier = [
+            (self._content(turn), answer)
+            for turn, answer in zip(turns, sample.history, strict=False)
+        ]
+        return self._engine.build(self._content(turns[sample.turn]), earlier)
+
+    def _content(self, turn: Turn) -> Content:
         return [
             self._reader.read(part) if isinstance(part, PicturePart) else part.text
-            for part in turns[0].parts
+            for part in turn.parts
         ]
 
 

@@ -18,6 +18,12 @@ from assay.domain.run import Model
 Content = Sequence[str | bytes]
 """What the user says, in order: text as str, a picture as its JPEG bytes."""
 
+Exchange = tuple[Content, str]
+"""A turn of a conversation: what the user said, and what was answered."""
+
+_USER = b'{"role":"user","content":'
+_ASSISTANT = b'},{"role":"assistant","content":'
+
 _PICTURE_HEAD = b'{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
 
 _COMPLETION_TOKEN_NAMES = ("o1", "o3", "o4", "gpt-5")
@@ -35,17 +41,20 @@ class BodyBuilder:
         messages = (
             [] if system is None else [_dumped({"role": "system", "content": system})]
         )
-        self._head = (
-            b'{"model":%s,"messages":[' % _dumped(model.served_name)
-            + b"".join(message + b"," for message in messages)
-            + b'{"role":"user","content":'
-        )
+        self._head = b'{"model":%s,"messages":[' % _dumped(
+            model.served_name
+        ) + b"".join(message + b"," for message in messages)
         self._tail = b"}]," + _dumped(_parameters(model))[1:]
         self._picture_tail = b'","detail":%s}}' % _dumped(model.decoding.img_detail)
 
-    def build(self, content: Content) -> bytes:
-        """The body that asks about `content`."""
-        return b"".join((self._head, *self._content(content), self._tail))
+    def build(self, content: Content, earlier: Sequence[Exchange] = ()) -> bytes:
+        """The body that asks about `content`, after what was said `earlier` in the conversation."""
+        pieces = [self._head]
+        for said, answer in earlier:
+            spoken = msgspec.json.encode(answer)
+            pieces += (_USER, *self._content(said), _ASSISTANT, spoken, b"},")
+        pieces += (_USER, *self._content(content), self._tail)
+        return b"".join(pieces)
 
     def _content(self, content: Content) -> list[bytes]:
         texts = [item for item in content if isinstance(item, str)]

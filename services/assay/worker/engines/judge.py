@@ -6,9 +6,10 @@ Infer's `main` takes it for the queue of judge requests; everything else about a
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from assay.domain.run import Model
-from assay.worker.engines.body import Content
+from assay.worker.engines.body import Content, Exchange
 from assay.worker.engines.canary import CANARY_TEXT
 from assay.worker.engines.openai import OpenAIEngine
 
@@ -20,8 +21,9 @@ class JudgeEngine(OpenAIEngine):
         super().__init__(model, api_key)
         self._served_name = model.served_name
 
-    def build(self, content: Content) -> bytes:
-        """The body, which is all that the content says."""
+    def build(self, content: Content, earlier: Sequence[Exchange] = ()) -> bytes:
+        """The body, which is all that the content says; a judge's requests have one turn."""
+        assert not earlier
         return "".join(each for each in content if isinstance(each, str)).encode()
 
     def canary(self, *, with_picture: bool) -> bytes:

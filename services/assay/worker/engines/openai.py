@@ -11,7 +11,7 @@ import asyncio
 import errno
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -19,7 +19,7 @@ from yarl import URL
 
 from assay.domain.run import Model
 from assay.domain.sample import UnscoredReason
-from assay.worker.engines.body import BodyBuilder, Content, request_headers
+from assay.worker.engines.body import BodyBuilder, Content, Exchange, request_headers
 from assay.worker.engines.canary import CANARY_PICTURE, CANARY_TEXT
 from assay.worker.engines.outcome import (
     AttemptFailure,
@@ -96,9 +96,9 @@ class OpenAIEngine:
             await self._session.close()
             self._session = None
 
-    def build(self, content: Content) -> bytes:
-        """The body that asks about `content`; safe to call from any thread."""
-        return self._builder.build(content)
+    def build(self, content: Content, earlier: Sequence[Exchange] = ()) -> bytes:
+        """The body that asks about `content`, after `earlier` turns; safe to call from any thread."""
+        return self._builder.build(content, earlier)
 
     def canary(self, *, with_picture: bool) -> bytes:
         """The body of a request that any working endpoint answers."""
