@@ -121,7 +121,7 @@ def test_an_engine_that_cannot_start_is_refused_with_the_cure(
         ({"queue": {"priorityClass": "p"}}, "queue.priorityClass: there is no"),
         ({"models": {"Other": {}}}, "models.Other: is no model of eval_config"),
         ({"models": {"m": {}}, "eval_config": None}, "models.m: says how a model of"),
-        ({"judges": {"gpt": {}}}, "judges.gpt: no run in a cluster asks a judge"),
+        ({"judge": {"replicas": 2}}, "judge: eval_config names no judge model"),
         ({"existingSecret": "mine"}, "eval_config.model.0.key: there is an existing"),
         (
             {

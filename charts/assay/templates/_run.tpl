@@ -7,10 +7,19 @@ has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, wher
 {{- range $index, $model := .Values.eval_config.model -}}
 {{- $_ := set $keys (printf "model.%d" $index) (toString (default "EMPTY" $model.key)) -}}
 {{- end -}}
-{{- with (default .Values.eval_config.judge_key .Values.eval_config.OPENAI_API_KEY) -}}
-{{- $_ := set $keys "judge" (toString .) -}}
+{{- $judge := default .Values.eval_config.judge_key .Values.eval_config.OPENAI_API_KEY -}}
+{{- if or $judge (include "assay.run.judged" .) -}}
+{{- $_ := set $keys "judge" (toString (default "EMPTY" $judge)) -}}
 {{- end -}}
 {{- toJson $keys -}}
+{{- end -}}
+
+{{/* Whether the file names a judge model; empty: it does not. */}}
+{{- define "assay.run.judged" -}}
+{{- $config := .Values.eval_config -}}
+{{- if ne (toString (default "exact_matching" $config.judge)) "exact_matching" -}}true
+{{- else if and $config.LOCAL_LLM (not $config.judge) -}}true
+{{- end -}}
 {{- end -}}
 
 {{/* Whether a secret stands in the file; empty: none does. */}}
@@ -29,7 +38,7 @@ has one, since its pods wait for it: EMPTY, which VLMEvalKit sends as well, wher
 
 {{- define "assay.run.platformKeys" -}}
 {{- toJson (list "nameOverride" "fullnameOverride" "images" "controller" "datasetService" "aggregator" "scorer"
-  "store" "models" "judges" "gpuResource" "queue" "networkPolicy" "monitoring" "tls" "existingSecret"
+  "store" "models" "judge" "gpuPhases" "gpuResource" "queue" "networkPolicy" "monitoring" "tls" "existingSecret"
   "suspend" "ttlSecondsAfterFinished" "global") -}}
 {{- end -}}
 

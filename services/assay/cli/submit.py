@@ -27,7 +27,7 @@ def submit(
         Path,
         typer.Argument(
             help="EvalScope file (YAML or JSON) with eval_config; beside it the chart's keys of one run "
-            "(models, judges, gpuResource, queue, scorer, suspend) are taken, too."
+            "(models, judge, gpuPhases, gpuResource, queue, scorer, suspend) are taken, too."
         ),
     ],
     *,

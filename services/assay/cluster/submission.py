@@ -26,16 +26,16 @@ from assay.config.read import inlined, mapping_of
 from assay.controller import evalrun as controller
 from assay.controller.placement import addressed, read_placement
 from assay.domain.errors import AssayError, ConfigError, NotFoundError
+from assay.domain.judge import JUDGE_QUEUE
 from assay.kube.resources import EVAL_RUNS, SECRETS
 
 MANAGER = "assay-submit"
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _LONGEST_NAME = 63
-_PLACED = ("models", "judges", "gpuResource", "queue", "scorer")
+_PLACED = ("models", "judge", "gpuPhases", "gpuResource", "queue", "scorer")
 """Keys of the platform that are a run's own: they go into its placement."""
 
 _JUDGE_KEYS = ("judge_key", "OPENAI_API_KEY")
-_NO_KEY = (None, "", "EMPTY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +83,8 @@ def submission_of(
         f"model.{place}": resolved.secrets[model.key].get_secret_value()
         for place, model in enumerate(resolved.run.models)
     }
-    config = document["eval_config"]
-    for judge_key in _JUDGE_KEYS:
-        if config.get(judge_key) not in _NO_KEY:
-            keys.setdefault("judge", str(config[judge_key]))
+    if JUDGE_QUEUE in resolved.secrets:
+        keys["judge"] = resolved.secrets[JUDGE_QUEUE].get_secret_value()
     addresses = [
         "" if entry.get("api_base") else model.endpoint.api_base
         for entry, model in zip(

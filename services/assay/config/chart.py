@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -116,6 +117,13 @@ class ModelPods(Scheduling):
     serving: Serving | None = Field(
         default=None, description="An engine beside each worker; null: none."
     )
+
+
+class GpuPhases(StrEnum):
+    """Whether models' and judge's pods may hold GPUs at the same time."""
+
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
 
 
 class Queue(Section):
@@ -249,8 +257,14 @@ class Platform(Section):
     scorer: Scheduling
     store: Store
     models: dict[str, ModelPods] = Field(description="By the model's key.")
-    judges: dict[str, ModelPods] = Field(
-        description="By the judge's name: refused, since no run in a cluster asks one yet."
+    judge: ModelPods = Field(
+        description="How the judge's workers run, where eval_config names a judge."
+    )
+    gpu_phases: GpuPhases = Field(
+        description=(
+            "`sequential`: the judge's pods come when the models' are gone, so that they can share GPUs; "
+            "`parallel`: as soon as there is something to judge."
+        )
     )
     gpu_resource: str = Field(description="What a GPU is called by the scheduler.")
     queue: Queue

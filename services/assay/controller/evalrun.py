@@ -30,6 +30,7 @@ from assay.controller.placement import (
 )
 from assay.domain.errors import ConfigError
 from assay.domain.identity import spec_digest
+from assay.domain.judge import EXACT
 from assay.domain.run import Run
 from assay.kube.objects import KubeObject
 
@@ -130,7 +131,10 @@ def read(item: EvalRun) -> Request:
     with _below("spec.placement"):
         placement = read_placement(spec.placement or {})
     with _below("spec.file"):
-        run = with_engines(_run(addressed(spec.file, placement)), placement)
+        run = with_engines(
+            _run(addressed(spec.file, placement), keyed=bool(spec.keys_secret)),
+            placement,
+        )
         _check_addresses(run)
     with _below("spec.placement"):
         check_placement(placement, run)
@@ -158,22 +162,16 @@ def run_id(name: str, digest: str) -> str:
     return f"{part}-{digest[:8]}"
 
 
-def _run(file: Mapping[str, Any]) -> Run:
+def _run(file: Mapping[str, Any], *, keyed: bool) -> Run:
     problems: list[ConfigError] = []
     for check in (_check_inline, _check_keys, _check_sources, _check_machine):
         with kept(problems):
             check(file)
     if problems:
         raise joined(problems)
-    parsed = parse(_without_keys(file))
+    parsed = parse(_without_keys(file, keyed=keyed))
     # Relative paths have been refused: nothing is looked for on the controller's disk.
     resolved = resolve(parsed, environ={}, lmu_data=(), base_dir=Path("/"))
-    if resolved.run.judge_model is not None:
-        raise ConfigError(
-            "eval_config.judge",
-            "names a judge model, and those are asked in runs of one machine only",
-            "write judge: exact_matching, or use `assay run`",
-        )
     if "endpoint_patience" in file:
         return resolved.run
     return replace(resolved.run, endpoint_patience=_PATIENCE)
@@ -216,12 +214,16 @@ def _models(config: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
     return [(n, entry) for n, entry in enumerate(listed) if isinstance(entry, Mapping)]
 
 
-def _without_keys(file: Mapping[str, Any]) -> dict[str, Any]:
-    """The file as it is checked: what stands for no key is left to its default."""
+def _without_keys(file: Mapping[str, Any], *, keyed: bool) -> dict[str, Any]:
+    """The file as it is checked: no key is left to its default, one of the Secret is there."""
     config = file.get("eval_config")
     if not isinstance(config, Mapping):
         return dict(file)
     plain = {name: value for name, value in config.items() if name not in _JUDGE_KEYS}
+    named = plain.get("LOCAL_LLM") or plain.get("judge")
+    if keyed and named and plain.get("judge") != EXACT:
+        # Some judges are asked with a key alone.
+        plain["judge_key"] = "in the Secret"
     if isinstance(config.get("model"), list):
         plain["model"] = [
             {name: value for name, value in entry.items() if name != "key"}
@@ -255,6 +257,13 @@ def _check_machine(file: Mapping[str, Any]) -> None:
 
 
 def _check_addresses(run: Run) -> None:
+    judge = run.judge_model
+    if judge is not None and judge.launched is None and is_loopback(judge.api_base):
+        raise ConfigError(
+            "eval_config.judge_base_url",
+            f"{urlsplit(judge.api_base).hostname} is a pod's own address, and no engine runs in it",
+            "name where the judge is served, or have an engine launched there: spec.placement.judge.serving",
+        )
     for place, model in enumerate(run.models):
         if model.launched is None and is_loopback(model.endpoint.api_base):
             host = urlsplit(model.endpoint.api_base).hostname

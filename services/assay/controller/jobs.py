@@ -26,6 +26,7 @@ from assay.controller.pods import (
     pod_spec,
 )
 from assay.domain.identity import canonical_digest
+from assay.domain.judge import JUDGE_QUEUE, all_asked
 from assay.domain.task import TaskId
 from assay.kube.objects import ObjectMeta
 from assay.kube.resources import EVAL_RUNS, JOBS
@@ -68,15 +69,14 @@ class Owner:
 def worker_job(
     owner: Owner, model_key: str, platform: Platform, *, generation: int
 ) -> Manifest:
-    """The workers of one model: as many seats as replicas, each refilled until the queue is closed."""
+    """The workers of a model, or of the judge: a seat each, refilled until the queue is closed."""
     request = owner.request
-    place, model = next(
-        (n, m) for n, m in enumerate(request.run.models) if m.key == model_key
-    )
+    model, role = all_asked(request.run)[model_key], role_of(model_key)
     pods = request.placement.of(model.key)
     # An engine of ours asks for no key, so none has to be there.
     keyed = request.keys_secret and pods.serving is None
-    key = (request.keys_secret, f"model.{place}") if keyed else None
+    key = (request.keys_secret, _key_of(model_key, request)) if keyed else None
+    images = request.placement.images.over(platform.images)
     config = InferConfig(
         **_calls(request.run_id, platform.aggregator, platform),
         listen="",
@@ -88,10 +88,10 @@ def worker_job(
         drain_seconds=DRAIN_SECONDS,
     )
     part = Part(
-        role=Role.INFER,
+        role=role,
         container=WORKER,
         run_id=request.run_id,
-        image=request.placement.images.over(platform.images).worker,
+        image=images.judge if role is Role.JUDGE else images.worker,
         config=_json(config),
         scheduling=pods,
         grace=DRAIN_SECONDS + _DRAINED_SECONDS,
@@ -155,6 +155,18 @@ def suspended(*, away: bool) -> Manifest:
 def expiring(seconds: int) -> Manifest:
     """The patch that lets a finished Job go; only once the run's results are stored."""
     return {"spec": {"ttlSecondsAfterFinished": seconds}}
+
+
+def role_of(model: str) -> Role:
+    """What the workers of a model, or of the judge, are."""
+    return Role.JUDGE if model == JUDGE_QUEUE else Role.INFER
+
+
+def _key_of(model: str, request: Request) -> str:
+    """Where the key stands in the Secret of keys."""
+    if model == JUDGE_QUEUE:
+        return "judge"
+    return f"model.{[m.key for m in request.run.models].index(model)}"
 
 
 def seat_of(run_id: str, role: Role, model: str, dataset: str = "") -> str:

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
-from assay.config.chart import ModelPods, Scheduling
+from assay.config.chart import GpuPhases, ModelPods, Scheduling
 from assay.config.naming import model_key, unique_keys
 from assay.config.problems import config_error, kept, printable
 from assay.config.sections import Section
-from assay.config.serving import address_of_engine, launched
+from assay.config.serving import Serving, address_of_engine, launched
 from assay.domain.errors import ConfigError
+from assay.domain.judge import JUDGE_QUEUE, all_asked
 from assay.domain.run import Model, Run
 
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
@@ -61,16 +62,19 @@ class Placement(Section):
     )
     queue: PodQueue = PodQueue()
     models: dict[str, ModelPods] = Field(default={}, description="By the model's key.")
-    judges: dict[str, ModelPods] = Field(default={}, description="By the judge's name.")
+    judge: ModelPods = ModelPods()
+    gpu_phases: GpuPhases = GpuPhases.PARALLEL
     scorer: Scheduling = Scheduling()
 
     def of(self, model: str) -> ModelPods:
-        """How a model's workers run."""
+        """How the workers of a model, or of the judge, run."""
+        if model == JUDGE_QUEUE:
+            return self.judge
         return self.models.get(model) or ModelPods()
 
     def replicas(self, run: Run) -> dict[str, int]:
-        """Workers of each model of a run."""
-        return {model.key: self.of(model.key).replicas for model in run.models}
+        """Workers of each model of a run, and of its judge."""
+        return {key: self.of(key).replicas for key in all_asked(run)}
 
 
 def read_placement(given: Mapping[str, Any]) -> Placement:
@@ -99,29 +103,51 @@ def check_placement(placement: Placement, run: Run) -> None:
                 f"is no model of this run, which has {', '.join(known)}",
                 "name it so, or remove it",
             )
-    for key in placement.judges:
+    if placement.judge != ModelPods() and run.judge_model is None:
         raise ConfigError(
-            f"judges.{key}",
+            "judge",
             f"no judge is asked in this run: it is decided by {run.judge}",
-            "remove it",
+            "remove it, or name a judge in eval_config",
         )
 
 
 def addressed(file: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
-    """The file, with the address of the engine in every model that is launched beside its workers.
+    """The file, with its engine's address in every model, and judge, that is launched beside workers.
 
     Raises:
-        ConfigError: such a model names a server elsewhere.
+        ConfigError: such a model or judge names a server elsewhere.
     """
     config = file.get("eval_config")
+    if isinstance(config, Mapping) and placement.judge.serving is not None:
+        config = _judge_addressed(config, placement.judge.serving)
     entries = config.get("model") if isinstance(config, Mapping) else None
     if not isinstance(config, Mapping) or not isinstance(entries, Sequence):
-        return dict(file)
+        return {**file, "eval_config": config} if config is not None else dict(file)
     filled = [
         _addressed(entry, key, place, placement)
         for place, (entry, key) in enumerate(zip(entries, _keys(entries), strict=True))
     ]
     return {**file, "eval_config": {**config, "model": filled}}
+
+
+def _judge_addressed(config: Mapping[str, Any], serving: Serving) -> dict[str, Any]:
+    """The config, with the address of the judge's engine under the key that it uses.
+
+    Raises:
+        ConfigError: it names a server elsewhere.
+    """
+    old = config.get("OPENAI_API_BASE") is not None
+    key = "OPENAI_API_BASE" if old else "judge_base_url"
+    given, address = config.get(key), address_of_engine(serving)
+    if given is not None and not is_loopback(str(given)):
+        raise ConfigError(
+            f"eval_config.{key}",
+            f"names {printable(_host(str(given)) or given)}, and judge.serving launches an engine",
+            "remove one of the two",
+        )
+    if not old:
+        address = address.removesuffix("/chat/completions")
+    return {**config, key: address}
 
 
 def _keys(entries: Sequence[Any]) -> tuple[str, ...]:
@@ -150,9 +176,14 @@ def _addressed(entry: Any, key: str, place: int, placement: Placement) -> Any:
 
 
 def with_engines(run: Run, placement: Placement) -> Run:
-    """The run, each model with the engine that is launched for it."""
+    """The run, each model and the judge with the engine that is launched for it."""
+    judge, serving = run.judge_model, placement.judge.serving
+    if judge is not None and serving is not None:
+        judge = replace(judge, launched=launched(serving))
     return replace(
-        run, models=tuple(_with_engine(model, placement) for model in run.models)
+        run,
+        models=tuple(_with_engine(model, placement) for model in run.models),
+        judge_model=judge,
     )
 
 

@@ -15,6 +15,7 @@ from assay.controller.jobs import (
     Owner,
     expiring,
     rescaled,
+    role_of,
     scorer_job,
     seat_of,
     suspended,
@@ -67,14 +68,14 @@ def writes_for(
     run_id = owner.request.run_id
     match action:
         case EnsureWorkers(model=model):
-            seat = seat_of(run_id, Role.INFER, model)
+            seat = seat_of(run_id, role_of(model), model)
             make = partial(worker_job, owner, model, platform)
             return _made(owner, there, seat, make)
         case StartScorer(task=task):
             seat = seat_of(run_id, Role.SCORER, task.model, task.dataset)
             return _made(owner, there, seat, partial(scorer_job, owner, task, platform))
         case StopWorkers(model=model):
-            return _deleted(there, seat_of(run_id, Role.INFER, model))
+            return _deleted(there, seat_of(run_id, role_of(model), model))
         case StopScorer(task=task):
             return _deleted(
                 there, seat_of(run_id, Role.SCORER, task.model, task.dataset)
@@ -126,7 +127,7 @@ def _seats(
     """Every seat of the run, and how its Job would be made now."""
     run_id = owner.request.run_id
     for model in there.workers:
-        seat = seat_of(run_id, Role.INFER, model)
+        seat = seat_of(run_id, role_of(model), model)
         yield seat, partial(worker_job, owner, model, platform)
     for task in there.scorers:
         seat = seat_of(run_id, Role.SCORER, task.model, task.dataset)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from assay.config.chart import GpuPhases
 from assay.controller.conditions import Kind
 from assay.controller.evalrun import Admission, EvalRun, Request, admitted
 from assay.controller.execution import Execution
@@ -251,6 +252,7 @@ class Reconciler:
             scorers=there.scorers,
             replicas=request.placement.replicas(request.run),
             scorer_slots=SCORER_SLOTS,
+            sequential=request.placement.gpu_phases is GpuPhases.SEQUENTIAL,
         )
         actions = decide(request.run, world)
         execution.make_calls(actions)

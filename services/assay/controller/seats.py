@@ -16,10 +16,12 @@ from assay.controller.jobs import (
     SCORER,
     SEAT_LABEL,
     WORKER,
+    role_of,
     seat_of,
 )
 from assay.controller.pod_ends import LOST_SECONDS, end_of, hindrance
 from assay.controller.workloads import Job, Pod
+from assay.domain.judge import all_asked
 from assay.domain.observed import Death, Ending, PartView, Presence
 from assay.domain.run import Run
 from assay.domain.task import TaskId
@@ -103,8 +105,8 @@ def seats(
     tasks = [TaskId(m.key, d.name) for m in run.models for d in run.datasets]
     return Seats(
         workers={
-            model.key: view.part(seat_of(run_id, Role.INFER, model.key), WORKER)
-            for model in run.models
+            key: view.part(seat_of(run_id, role_of(key), key), WORKER)
+            for key in all_asked(run)
         },
         scorers={
             task: view.part(

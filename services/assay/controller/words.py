@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from assay.controller.conditions import Kind, Word, no, unknown, yes
 from assay.controller.evalrun import Admission, Request
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.report import RunState
-from assay.domain.snapshot import RunSnapshot, TaskSnapshot
+from assay.domain.snapshot import QueueSnapshot, RunSnapshot, TaskSnapshot
 from assay.domain.task import TaskState
 
 CANNOT = {"ENDPOINT_CHANGED": "EndpointChanged", "": "CannotGoOn"}
@@ -61,7 +62,9 @@ def words_of(sight: Sight) -> dict[Kind, Word]:
     )
     words = {
         Kind.ACCEPTED: yes("Accepted", f"execution {request.run_id}"),
-        Kind.JUDGING: no("NoJudge", f"{request.run.judge} decides"),
+        Kind.JUDGING: no("NoJudge", f"{request.run.judge} decides")
+        if request.run.judge_model is None
+        else unknown("Pending", sight.waiting),
         Kind.SUSPENDED: suspended,
     }
     if sight.snapshot is None:
@@ -69,6 +72,7 @@ def words_of(sight: Sight) -> dict[Kind, Word]:
     return words | {
         Kind.DATASET_READY: _dataset_ready(sight.snapshot),
         Kind.INFERRING: _inferring(sight, request, sight.snapshot),
+        Kind.JUDGING: _judging(sight, request, sight.snapshot),
         Kind.SCORED: _scored(sight.snapshot),
         Kind.COMPLETE: _complete(sight, sight.snapshot),
         Kind.FAILED: _failed(sight, sight.snapshot),
@@ -123,14 +127,35 @@ def _inferring(sight: Sight, request: Request, snapshot: RunSnapshot) -> Word:
     return no("Suspended") if request.suspend else _answering(sight, snapshot)
 
 
+def _models(snapshot: RunSnapshot) -> list[QueueSnapshot]:
+    return [queue for queue in snapshot.queues if queue.queue != JUDGE_QUEUE]
+
+
+def _judging(sight: Sight, request: Request, snapshot: RunSnapshot) -> Word:
+    """Whether requests to the judge wait, and what keeps them waiting."""
+    queue = next((q for q in snapshot.queues if q.queue == JUDGE_QUEUE), None)
+    if request.run.judge_model is None or queue is None:
+        return no("NoJudge", f"{request.run.judge} decides")
+    if snapshot.state is not RunState.RUNNING or not queue.open_count:
+        over = snapshot.state is not RunState.RUNNING
+        return no("Ended" if over else "NothingToJudge")
+    if request.suspend:
+        return no("Suspended")
+    if queue.endpoint is not None and not queue.endpoint.usable:
+        return no("JudgeUnusable", queue.endpoint.message or queue.endpoint.reason)
+    if queue.workers:
+        return yes("Judging", f"{queue.open_count} requests wait")
+    return no("WaitingForWorkers", "; ".join(sight.hindrances))
+
+
 def _answering(sight: Sight, snapshot: RunSnapshot) -> Word:
     """As long as one model is asked, the run infers; the message says what the others wait for."""
     dead = {
         queue.queue: queue.endpoint.message or queue.endpoint.reason
-        for queue in snapshot.queues
+        for queue in _models(snapshot)
         if queue.endpoint is not None and not queue.endpoint.usable
     }
-    asked = any(q.workers and q.queue not in dead for q in snapshot.queues)
+    asked = any(q.workers and q.queue not in dead for q in _models(snapshot))
     trouble = [f"{queue}: {why}" for queue, why in dead.items()]
     told = "; ".join([*trouble, *sight.hindrances])
     if asked:

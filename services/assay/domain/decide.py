@@ -223,6 +223,8 @@ class _Plan:
                     yield StopWorkers(model.key)
                 continue
             replicas = self._observed.replicas.get(model.key, 1)
+            if self._must_wait_for_others(model.key):
+                continue
             if view.count < replicas and self._due(_workers_of(model.key), view):
                 yield EnsureWorkers(model.key, replicas)
 
@@ -231,10 +233,7 @@ class _Plan:
         if queue is not None and queue.state is QueueState.CLOSED:
             return False
         if model == JUDGE_QUEUE:
-            waiting = queue is not None and queue.open_count > 0
-            return self._listening and (
-                waiting or any(map(self._asks_judge, self._tasks.values()))
-            )
+            return self._wants_judge(queue)
         if self._run.mode is Mode.EVAL:
             return False
         states = {task.state for task in self._tasks.values() if task.id.model == model}
@@ -243,6 +242,36 @@ class _Plan:
         waiting = not states or TaskState.WAITING in states
         return waiting and self._observed.early_workers
 
+    def _wants_judge(self, queue: QueueSnapshot | None) -> bool:
+        """Whether requests wait, or may come at any moment to workers that are there."""
+        tasks = self._tasks.values()
+        if not self._listening or (self._observed.sequential and self._infers()):
+            return False
+        waiting = queue is not None and queue.open_count > 0
+        there = self._observed.workers.get(JUDGE_QUEUE, ABSENT).count > 0
+        return (
+            waiting
+            or any(map(self._asks_judge, tasks))
+            or (there and any(map(self._judged_early, tasks)))
+        )
+
+    def _infers(self) -> bool:
+        """Whether models' workers are needed, or will be."""
+        return any(
+            task.state in {TaskState.INFERRING, TaskState.WAITING}
+            for task in self._tasks.values()
+        )
+
+    def _must_wait_for_others(self, model: str) -> bool:
+        """Whether workers that must not be there at the same time are still there."""
+        if not self._observed.sequential:
+            return False
+        return any(
+            view.count
+            for other, view in self._observed.workers.items()
+            if (other == JUDGE_QUEUE) != (model == JUDGE_QUEUE)
+        )
+
     def _asks_judge(self, task: TaskSnapshot) -> bool:
         """Whether a scorer of the task asks the judge, or may do so as soon as it is there."""
         scorable = task.state in {TaskState.INFERRED, TaskState.SCORING}
@@ -250,6 +279,8 @@ class _Plan:
 
     def _judged_early(self, task: TaskSnapshot) -> bool:
         """Whether the judge can begin with a task while its samples are being asked."""
+        if self._observed.sequential:
+            return False
         begun = task.state is TaskState.INFERRING and task.counts.predicted > 0
         whole = self._run.mode is Mode.ALL
         return begun and whole and is_judged(self._run, task.id.dataset)

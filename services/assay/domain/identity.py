@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from assay.domain.run import Dataset, Model, Run
+from assay.domain.run import Dataset, Judge, Model, Run
 
 
 def canonical_digest(value: object) -> str:
@@ -54,16 +54,22 @@ def _dataset_identity(dataset: Dataset) -> list[object]:
     return [dataset.name, given, *known]
 
 
+def judge_identity(judge: Judge) -> dict[str, object]:
+    """What of a judge model can change its answers."""
+    launched = {"launched": asdict(judge.launched)} if judge.launched else {}
+    return {
+        "model": judge.served_name,
+        "settings": dict(judge.settings),
+        **launched,
+    }
+
+
 def _judge_identity(run: Run) -> object:
     """Who decides; a judge model by what can change its answers, and by its name in upstream's files."""
     judge = run.judge_model
     if judge is None:
         return run.judge
-    return {
-        "label": judge.label,
-        "model": judge.served_name,
-        "settings": dict(judge.settings),
-    }
+    return {"label": judge.label, **judge_identity(judge)}
 
 
 def spec_identity(run: Run) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from assay.domain.catalog import JudgeNeed, lookup
 from assay.domain.completion import Failure
-from assay.domain.identity import canonical_digest
+from assay.domain.identity import canonical_digest, judge_identity
 from assay.domain.run import Endpoint, Judge, Mode, Model, Run
 from assay.domain.task import TaskId
 
@@ -53,9 +53,7 @@ def judge_label(run: Run, dataset: str) -> str:
 
 def judge_digest(judge: Judge) -> str:
     """Names a judge by what can change its answers: its model and decoding."""
-    return canonical_digest(
-        {"model": judge.served_name, "settings": dict(judge.settings)}
-    )
+    return canonical_digest(judge_identity(judge))
 
 
 def judge_task(judge: Judge) -> TaskId:
@@ -73,6 +71,7 @@ def judge_model(judge: Judge) -> Model:
             api_base=judge.api_base, timeout=judge.timeout, retry=judge.attempts
         ),
         nproc=judge.slots,
+        launched=judge.launched,
     )
 
 

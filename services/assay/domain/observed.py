@@ -120,6 +120,7 @@ class Observed:
         early_workers: workers may wait for their first sample at no cost.
         replicas: workers per model; a model not named has one.
         scorer_slots: scorers that may be there at a time.
+        sequential: models' workers and the judge's share what there is one of: never both at a time.
         fatal: a call that can never succeed, in one sentence; empty: none.
     """
 
@@ -140,4 +141,5 @@ class Observed:
     early_workers: bool = False
     replicas: Mapping[str, int] = field(default_factory=dict)
     scorer_slots: int = 1
+    sequential: bool = False
     fatal: str = ""

@@ -156,6 +156,7 @@ class Judge:
         slots: requests in flight.
         attempts: per request.
         timeout: seconds for one request.
+        launched: the engine that the run launches for it; None: it is served elsewhere.
     """
 
     label: str
@@ -165,6 +166,7 @@ class Judge:
     slots: int = 4
     attempts: int = 6
     timeout: float = 600.0
+    launched: Launched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,8 @@ class WorkerCollector(Collector):
             labels=(*_LABELS, "result"),
         )
         # From 0 on: of a counter that begins with 1 the first step is not seen.
-        counted = dict.fromkeys(UnscoredReason, 0) | {"answered": 0} | now.results
+        reasons = {reason.value: 0 for reason in UnscoredReason}
+        counted = {"answered": 0, **reasons, **now.results}
         for result, count in counted.items():
-            requests.add_metric([*labels, str(result)], count)
+            requests.add_metric([*labels, result], count)
         yield requests

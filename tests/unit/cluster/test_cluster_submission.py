@@ -25,7 +25,8 @@ def models(*entries):
 
 
 def test_no_key_stays_in_the_spec_and_each_model_has_one_in_the_secret(tmp_path):
-    config = FILE["eval_config"] | {"OPENAI_API_KEY": "secret-of-the-judge"}
+    judge = {"judge": "some-judge", "judge_base_url": "http://judge.example/v1"}
+    config = FILE["eval_config"] | judge | {"OPENAI_API_KEY": "secret-of-the-judge"}
     done = submitted(tmp_path, eval_config=config, api_key="secret-of-a-task")
     assert "secret" not in json.dumps(done.spec["file"])
     expected = {"model.0": "secret-of-one", "model.1": "EMPTY"}

@@ -163,7 +163,8 @@ def test_a_dead_endpoint_is_waited_for_unless_the_file_names_a_patience() -> Non
         ({"models": {"nobody": {}}}, "models.nobody: is no model of this run"),
         ({"models": {"other": {"replicas": 0}}}, "models.other.replicas"),
         ({"models": {"other": {"replica": 2}}}, "models.other.replica"),
-        ({"judges": {"gpt": {}}}, "judges.gpt: no judge is asked"),
+        ({"judge": {"replicas": 2}}, "judge: no judge is asked"),
+        ({"gpuPhases": "both"}, "gpuPhases"),
     ],
 )
 def test_a_placement_that_cannot_be_is_refused_with_its_path(placement, said) -> None:

@@ -192,7 +192,6 @@ async def test_a_table_that_cannot_be_used_names_the_trouble_and_the_cure(
     ("name", "message"),
     [
         ("My_MMSci", "special way"),
-        ("MathVista_MINI", "MathVista, which comes later"),
         ("../up", "cannot be a dataset's name"),
     ],
 )
