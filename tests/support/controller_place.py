@@ -171,7 +171,9 @@ class Place:
             "aggregator": self.services.aggregator,
             "datasets": self.services.dataset,
             "tls_secret": "demo-assay-tls",
-            "images": {"worker": "assay/worker:1", "scorer": "assay/scorer:1"},
+            "images": {
+                kind: f"assay/{kind}:1" for kind in ("worker", "judge", "scorer")
+            },
             "lease": "demo-assay-controller",
             "lease_seconds": LEASE_SECONDS,
             "service_account": str(account),

@@ -19,6 +19,13 @@ def judged(judge, **more):
     return {**base, "judge_retry": 2, **more}
 
 
+def judged_by(judge, **more):
+    """The same of a run in a cluster: an address of the pod itself would be refused."""
+    told = judged(judge, **more)
+    base = told["judge_base_url"].replace("127.0.0.1", "0.0.0.0")
+    return {**told, "judge_base_url": base}
+
+
 def vague(number: int) -> str:
     """An answer that only a judge can read, of every third sample."""
     return "I would say the first thing" if number % 3 == 0 else "ABCD"[number % 4]
