@@ -56,13 +56,13 @@ class Strict:
         """What becomes of an object by a merge patch."""
         return self.ask("PATCH", path, body, "application/merge-patch+json")
 
-    def define(self) -> None:
-        """Has it know EvalRuns; returns when it takes them.
+    def define(self, file: Path = CHART / "crds/evalruns.yaml") -> None:
+        """Has it know a kind, EvalRuns by default; returns when it takes them.
 
         Raises:
             AssertionError: it does not come to that.
         """
-        definition = yaml.safe_load((CHART / "crds/evalruns.yaml").read_text())
+        definition = yaml.safe_load(file.read_text())
         path = f"{DEFINITIONS}/{definition['metadata']['name']}"
         self.ask("POST", DEFINITIONS, definition)
         until = time.monotonic() + 60
