@@ -346,15 +346,20 @@ def _size(prompt: Prompt) -> int:
         else len(part.text.encode())
         for turn in prompt.turns
         for part in turn.parts
-    )
+    ) + (len(prompt.row.cells.encode()) if prompt.row else 0)
 
 
 def _addressed(prompt: Prompt, store: ObjectStore) -> Prompt:
     """The prompt with the address of every picture's pack, which a worker can open."""
 
-    def address(part: Part) -> Part:
-        if isinstance(part, PicturePart):
-            return replace(part, url=store.url(part.key))
-        return part
+    def picture(part: PicturePart) -> PicturePart:
+        return replace(part, url=store.url(part.key))
 
-    return Prompt(tuple(Turn(tuple(map(address, t.parts))) for t in prompt.turns))
+    def address(part: Part) -> Part:
+        return picture(part) if isinstance(part, PicturePart) else part
+
+    row = prompt.row
+    if row is not None:
+        row = replace(row, pictures=tuple(map(picture, row.pictures)))
+    turns = tuple(Turn(tuple(map(address, t.parts))) for t in prompt.turns)
+    return Prompt(turns, row)

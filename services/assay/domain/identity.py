@@ -22,13 +22,15 @@ def canonical_digest(value: object) -> str:
 def model_identity(model: Model) -> dict[str, object]:
     """What of a model can change an answer: its names, decoding, picture policy, revision, engine."""
     launched = {} if model.launched is None else {"launched": asdict(model.launched)}
+    local = {} if model.local is None else {"local": model.local.identity()}
     return {
         "kind": model.kind,
         "served_name": model.served_name,
         "revision": model.revision,
         "decoding": asdict(model.decoding),
-        "pictures": asdict(model.pictures),
+        "pictures": model.pictures.identity(),
         **launched,
+        **local,
     }
 
 

@@ -7,7 +7,8 @@ them (`store/prepared.py`). Beside `manifest.json`:
                    of a collection: a plain tar of its members' tables, `<member>.tsv` in their order
     samples.json   the sample ids, in dataset order
     invalid.json   ordinal -> why the sample's picture cannot be sent
-    prompts.bin    one JSON record per sample: turns of parts; a text, or a picture's number
+    prompts.bin    one JSON record per sample: turns of parts; a text, or a picture's number; for models that
+                   run in a worker: {turns, row, pictures}, the row's cells as JSON and its pictures' numbers
     prompts.idx    where each record begins, and where the last ends: unsigned 64 bit, little endian
     pictures.bin   one fixed-size record per picture: digest, pack, offset, length
     packs/NNNNN.pack   the pictures' JPEG bytes, one after the other
@@ -158,7 +159,7 @@ def prepared_digest(
             "schema": SCHEMA,
             "name": name,
             "source": source_digest,
-            "pictures": asdict(pictures),
+            "pictures": pictures.identity(),
             "versions": dict(versions),
         }
     )
@@ -189,22 +190,49 @@ def manifest_from_json(data: bytes) -> Manifest:
     )
 
 
-def encode_prompt(turns: Sequence[Sequence[TextOrPicture]]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A sample's row of the table: its cells as a JSON object, and its pictures' numbers."""
+
+    cells: str
+    pictures: tuple[int, ...]
+
+
+def encode_prompt(
+    turns: Sequence[Sequence[TextOrPicture]], row: StoredRow | None = None
+) -> bytes:
     """One record of `prompts.bin`."""
-    return json.dumps(turns, ensure_ascii=False, separators=(",", ":")).encode()
+    document: object = turns
+    if row is not None:
+        document = {"turns": turns, "row": row.cells, "pictures": row.pictures}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def decode_prompt(record: bytes) -> list[list[TextOrPicture]]:
-    """Reads one record of `prompts.bin`.
+    """The turns of one record of `prompts.bin`.
+
+    Raises:
+        CorruptError: it is not one.
+    """
+    return decode_record(record)[0]
+
+
+def decode_record(
+    record: bytes,
+) -> tuple[list[list[TextOrPicture]], StoredRow | None]:
+    """One record of `prompts.bin`: its turns, and its row where it was kept.
 
     Raises:
         CorruptError: it is not one.
     """
     try:
-        turns: list[list[TextOrPicture]] = json.loads(record)
-    except ValueError as error:
+        document = json.loads(record)
+        if isinstance(document, list):
+            return document, None
+        row = StoredRow(document["row"], tuple(document["pictures"]))
+        return document["turns"], row
+    except (ValueError, KeyError, TypeError) as error:
         raise CorruptError(f"cannot read a stored prompt: {error}") from error
-    return turns
 
 
 def encode_offset(offset: int) -> bytes:

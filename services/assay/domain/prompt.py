@@ -41,7 +41,21 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A sample's row of its dataset's table, for a model that builds its prompts itself.
+
+    Attributes:
+        cells: a JSON object, column by column, without the pictures.
+        pictures: the files that upstream would write for it, in order.
+    """
+
+    cells: str
+    pictures: tuple[PicturePart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """All turns of one sample; single-turn datasets have one."""
+    """All turns of one sample; single-turn datasets have one. `row`: for models that run in a worker."""
 
     turns: tuple[Turn, ...]
+    row: Row | None = None

@@ -26,10 +26,19 @@ class PicturePolicy:
     Attributes:
         img_size: longest side in pixels a picture is shrunk to (`PIL.thumbnail`); -1: as it is.
         max_file_size: bytes of base64 above which upstream shrinks the picture.
+        files: keep the files that upstream would write and the table's rows, for a model that runs in
+            the worker, instead of JPEG for the wire; the other fields are then without effect.
     """
 
     img_size: int = -1
     max_file_size: int = 1_000_000_000
+    files: bool = False
+
+    def identity(self) -> dict[str, object]:
+        """What of it names a prepared dataset."""
+        if self.files:
+            return {"files": True}
+        return {"img_size": self.img_size, "max_file_size": self.max_file_size}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +96,45 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModel:
+    """A model class of VLMEvalKit's that a worker builds in a process of its own.
+
+    Attributes:
+        weights: what the class loads: a folder, or the name of a repository of a hub.
+        argument: the constructor's argument that names them.
+        arguments: the other constructor arguments, of those the user gave and the class takes.
+        digest: of the folder's files; empty: not known when the run was accepted.
+        trust_remote_code: code that comes with the weights may run.
+        hub: address of the hub (a mirror); empty: its own.
+        gpus: cards that one replica is given; every replica is a process of its own.
+    """
+
+    weights: str
+    argument: str = "model_path"
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    digest: str = ""
+    trust_remote_code: bool = False
+    hub: str = ""
+    gpus: int = 1
+
+    def identity(self) -> dict[str, object]:
+        """What of it can change an answer: a known digest names weights wherever they lie."""
+        weights = {"digest": self.digest} if self.digest else {"weights": self.weights}
+        return {"arguments": dict(self.arguments), **weights}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model under test.
 
     Attributes:
         key: its name in folders, reports and `models.<key>`; unique within a run.
-        kind: VLMEvalKit's `name` (`CustomAPIModel`).
+        kind: VLMEvalKit's `name`: `CustomAPIModel`, or that of a local model.
         served_name: the `model` field of the request body (upstream's `type`).
         revision: free text that tells apart weights behind one name.
         nproc: requests in flight for this model over all workers.
         launched: the engine that the run launches for it; None: it is served elsewhere.
+        local: how a worker builds it; None: it is asked at its endpoint.
     """
 
     key: str
@@ -108,6 +146,7 @@ class Model:
     revision: str | None = None
     nproc: int = 4
     launched: Launched | None = None
+    local: LocalModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assay.domain.completion import Completion, Failure
-from assay.domain.prompt import Part, PicturePart, Prompt, TextPart, Turn
+from assay.domain.prompt import Part, PicturePart, Prompt, Row, TextPart, Turn
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskCounts, TaskId, TaskState
 from assay.v1 import common_pb2, run_pb2
@@ -74,41 +74,55 @@ def counts_from_proto(message: common_pb2.TaskCounts) -> TaskCounts:
 
 def prompt_to_proto(prompt: Prompt) -> common_pb2.Prompt:
     """A prompt as a message; its pictures must carry their `url` by now."""
-    return common_pb2.Prompt(
+    message = common_pb2.Prompt(
         turns=[
             common_pb2.Turn(parts=[_part_to_proto(part) for part in turn.parts])
             for turn in prompt.turns
         ]
     )
+    if prompt.row is not None:
+        message.row.cells_json = prompt.row.cells
+        message.row.pictures.extend(map(_picture_to_proto, prompt.row.pictures))
+    return message
 
 
 def _part_to_proto(part: Part) -> common_pb2.Part:
     if isinstance(part, TextPart):
         return common_pb2.Part(text=part.text)
-    return common_pb2.Part(
-        picture=common_pb2.PictureRef(
-            digest=part.digest, url=part.url, offset=part.offset, length=part.length
-        )
+    return common_pb2.Part(picture=_picture_to_proto(part))
+
+
+def _picture_to_proto(part: PicturePart) -> common_pb2.PictureRef:
+    return common_pb2.PictureRef(
+        digest=part.digest, url=part.url, offset=part.offset, length=part.length
     )
 
 
 def prompt_from_proto(message: common_pb2.Prompt) -> Prompt:
     """A prompt from a message; `key` of its pictures stays empty: workers do not know the store."""
+    row = None
+    if message.HasField("row"):
+        pictures = tuple(map(_picture_from_proto, message.row.pictures))
+        row = Row(message.row.cells_json, pictures)
     return Prompt(
         turns=tuple(
             Turn(parts=tuple(_part_from_proto(part) for part in turn.parts))
             for turn in message.turns
-        )
+        ),
+        row=row,
     )
 
 
 def _part_from_proto(message: common_pb2.Part) -> Part:
     if message.WhichOneof("kind") == "picture":
-        ref = message.picture
-        return PicturePart(
-            digest=ref.digest, key="", offset=ref.offset, length=ref.length, url=ref.url
-        )
+        return _picture_from_proto(message.picture)
     return TextPart(message.text)
+
+
+def _picture_from_proto(ref: common_pb2.PictureRef) -> PicturePart:
+    return PicturePart(
+        digest=ref.digest, key="", offset=ref.offset, length=ref.length, url=ref.url
+    )
 
 
 def completion_to_proto(completion: Completion) -> common_pb2.Completion:

@@ -52,14 +52,18 @@ def sources_from_proto(
 def policy_to_proto(policy: PicturePolicy) -> dataset_pb2.PicturePolicy:
     """A picture policy as a message."""
     return dataset_pb2.PicturePolicy(
-        img_size=policy.img_size, max_file_bytes=policy.max_file_size
+        img_size=policy.img_size,
+        max_file_bytes=policy.max_file_size,
+        files=policy.files,
     )
 
 
 def policy_from_proto(message: dataset_pb2.PicturePolicy) -> PicturePolicy:
     """A picture policy from a message."""
     return PicturePolicy(
-        img_size=message.img_size, max_file_size=message.max_file_bytes
+        img_size=message.img_size,
+        max_file_size=message.max_file_bytes,
+        files=message.files,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from assay.domain import prepared as fmt
 from assay.domain.errors import CorruptError, NotFoundError, PermanentError
 from assay.domain.prepared import Manifest
-from assay.domain.prompt import Part, PicturePart, Prompt, TextPart, Turn
+from assay.domain.prompt import Part, PicturePart, Prompt, Row, TextPart, Turn
 from assay.store import keys
 from assay.store.objects import ObjectStore
 
@@ -79,15 +79,18 @@ class PreparedDataset:
             )
         start = fmt.decode_offset(self._index, ordinal)
         end = fmt.decode_offset(self._index, ordinal + 1)
-        turns = fmt.decode_prompt(self._blocks.read(start, end - start))
+        turns, row = fmt.decode_record(self._blocks.read(start, end - start))
+        pictures = () if row is None else tuple(map(self._picture, row.pictures))
         return Prompt(
-            turns=tuple(Turn(parts=tuple(map(self._resolve, turn))) for turn in turns)
+            turns=tuple(Turn(parts=tuple(map(self._resolve, turn))) for turn in turns),
+            row=None if row is None else Row(row.cells, pictures),
         )
 
     def _resolve(self, part: fmt.TextOrPicture) -> Part:
-        if isinstance(part, str):
-            return TextPart(part)
-        stored = fmt.decode_picture(self._pictures, part)
+        return TextPart(part) if isinstance(part, str) else self._picture(part)
+
+    def _picture(self, number: int) -> PicturePart:
+        stored = fmt.decode_picture(self._pictures, number)
         return PicturePart(
             digest=stored.digest,
             key=self._key(fmt.pack_name(stored.pack)),

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61ssay/v1/common.proto\x12\x08\x61ssay.v1\"(\n\x06TaskId\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\"I\n\nPictureRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0e\n\x06length\x18\x04 \x01(\x03\"G\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x07picture\x18\x02 \x01(\x0b\x32\x14.assay.v1.PictureRefH\x00\x42\x06\n\x04kind\"%\n\x04Turn\x12\x1d\n\x05parts\x18\x01 \x03(\x0b\x32\x0e.assay.v1.Part\"\'\n\x06Prompt\x12\x1d\n\x05turns\x18\x01 \x03(\x0b\x32\x0e.assay.v1.Turn\"D\n\x07\x46\x61ilure\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x87\x02\n\nCompletion\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12$\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x11.assay.v1.FailureH\x00\x12\x15\n\rfinish_reason\x18\x05 \x01(\t\x12\x1a\n\x12prompt_token_count\x18\x06 \x01(\x03\x12\x1e\n\x16\x63ompletion_token_count\x18\x07 \x01(\x03\x12\x15\n\rattempt_count\x18\x08 \x01(\x05\x12\x17\n\x0flatency_seconds\x18\t \x01(\x01\x12\x16\n\x0ehistory_digest\x18\n \x01(\tB\t\n\x07outcome\"q\n\nTaskCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0e\n\x06leased\x18\x03 \x01(\x03\x12\x11\n\tpredicted\x18\x04 \x01(\x03\x12\x0e\n\x06scored\x18\x05 \x01(\x03\x12\x10\n\x08unscored\x18\x06 \x01(\x03*\xf2\x03\n\x0eUnscoredReason\x12\x1f\n\x1bUNSCORED_REASON_UNSPECIFIED\x10\x00\x12$\n UNSCORED_REASON_REQUEST_REJECTED\x10\x01\x12 \n\x1cUNSCORED_REASON_SERVER_ERROR\x10\x02\x12 \n\x1cUNSCORED_REASON_RATE_LIMITED\x10\x03\x12\x1b\n\x17UNSCORED_REASON_TIMEOUT\x10\x04\x12 \n\x1cUNSCORED_REASON_EMPTY_ANSWER\x10\x05\x12 \n\x1cUNSCORED_REASON_BAD_RESPONSE\x10\x06\x12#\n\x1fUNSCORED_REASON_PICTURE_INVALID\x10\x07\x12\x1a\n\x16UNSCORED_REASON_POISON\x10\x08\x12 \n\x1cUNSCORED_REASON_JUDGE_FAILED\x10\t\x12%\n!UNSCORED_REASON_JUDGE_UNPARSEABLE\x10\n\x12$\n UNSCORED_REASON_GROUP_INCOMPLETE\x10\x0b\x12 \n\x1cUNSCORED_REASON_SCORER_ERROR\x10\x0c\x12\"\n\x1eUNSCORED_REASON_SCORER_TIMEOUT\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61ssay/v1/common.proto\x12\x08\x61ssay.v1\"(\n\x06TaskId\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\"I\n\nPictureRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0e\n\x06length\x18\x04 \x01(\x03\"G\n\x04Part\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x07picture\x18\x02 \x01(\x0b\x32\x14.assay.v1.PictureRefH\x00\x42\x06\n\x04kind\"%\n\x04Turn\x12\x1d\n\x05parts\x18\x01 \x03(\x0b\x32\x0e.assay.v1.Part\"C\n\x06Prompt\x12\x1d\n\x05turns\x18\x01 \x03(\x0b\x32\x0e.assay.v1.Turn\x12\x1a\n\x03row\x18\x02 \x01(\x0b\x32\r.assay.v1.Row\"A\n\x03Row\x12\x12\n\ncells_json\x18\x01 \x01(\t\x12&\n\x08pictures\x18\x02 \x03(\x0b\x32\x14.assay.v1.PictureRef\"D\n\x07\x46\x61ilure\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.assay.v1.UnscoredReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x87\x02\n\nCompletion\x12\x0f\n\x07ordinal\x18\x01 \x01(\x03\x12\x0c\n\x04turn\x18\x02 \x01(\x05\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12$\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x11.assay.v1.FailureH\x00\x12\x15\n\rfinish_reason\x18\x05 \x01(\t\x12\x1a\n\x12prompt_token_count\x18\x06 \x01(\x03\x12\x1e\n\x16\x63ompletion_token_count\x18\x07 \x01(\x03\x12\x15\n\rattempt_count\x18\x08 \x01(\x05\x12\x17\n\x0flatency_seconds\x18\t \x01(\x01\x12\x16\n\x0ehistory_digest\x18\n \x01(\tB\t\n\x07outcome\"q\n\nTaskCounts\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0f\n\x07pending\x18\x02 \x01(\x03\x12\x0e\n\x06leased\x18\x03 \x01(\x03\x12\x11\n\tpredicted\x18\x04 \x01(\x03\x12\x0e\n\x06scored\x18\x05 \x01(\x03\x12\x10\n\x08unscored\x18\x06 \x01(\x03*\xf2\x03\n\x0eUnscoredReason\x12\x1f\n\x1bUNSCORED_REASON_UNSPECIFIED\x10\x00\x12$\n UNSCORED_REASON_REQUEST_REJECTED\x10\x01\x12 \n\x1cUNSCORED_REASON_SERVER_ERROR\x10\x02\x12 \n\x1cUNSCORED_REASON_RATE_LIMITED\x10\x03\x12\x1b\n\x17UNSCORED_REASON_TIMEOUT\x10\x04\x12 \n\x1cUNSCORED_REASON_EMPTY_ANSWER\x10\x05\x12 \n\x1cUNSCORED_REASON_BAD_RESPONSE\x10\x06\x12#\n\x1fUNSCORED_REASON_PICTURE_INVALID\x10\x07\x12\x1a\n\x16UNSCORED_REASON_POISON\x10\x08\x12 \n\x1cUNSCORED_REASON_JUDGE_FAILED\x10\t\x12%\n!UNSCORED_REASON_JUDGE_UNPARSEABLE\x10\n\x12$\n UNSCORED_REASON_GROUP_INCOMPLETE\x10\x0b\x12 \n\x1cUNSCORED_REASON_SCORER_ERROR\x10\x0c\x12\"\n\x1eUNSCORED_REASON_SCORER_TIMEOUT\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UNSCOREDREASON']._serialized_start=757
-  _globals['_UNSCOREDREASON']._serialized_end=1255
+  _globals['_UNSCOREDREASON']._serialized_start=852
+  _globals['_UNSCOREDREASON']._serialized_end=1350
   _globals['_TASKID']._serialized_start=35
   _globals['_TASKID']._serialized_end=75
   _globals['_PICTUREREF']._serialized_start=77
@@ -42,11 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TURN']._serialized_start=225
   _globals['_TURN']._serialized_end=262
   _globals['_PROMPT']._serialized_start=264
-  _globals['_PROMPT']._serialized_end=303
-  _globals['_FAILURE']._serialized_start=305
-  _globals['_FAILURE']._serialized_end=373
-  _globals['_COMPLETION']._serialized_start=376
-  _globals['_COMPLETION']._serialized_end=639
-  _globals['_TASKCOUNTS']._serialized_start=641
-  _globals['_TASKCOUNTS']._serialized_end=754
+  _globals['_PROMPT']._serialized_end=331
+  _globals['_ROW']._serialized_start=333
+  _globals['_ROW']._serialized_end=398
+  _globals['_FAILURE']._serialized_start=400
+  _globals['_FAILURE']._serialized_end=468
+  _globals['_COMPLETION']._serialized_start=471
+  _globals['_COMPLETION']._serialized_end=734
+  _globals['_TASKCOUNTS']._serialized_start=736
+  _globals['_TASKCOUNTS']._serialized_end=849
 # @@protoc_insertion_point(module_scope)

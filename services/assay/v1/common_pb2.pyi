@@ -178,22 +178,56 @@ class Prompt(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TURNS_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
         """REQUIRED. Single-turn datasets have one."""
+
+    @_builtins.property
+    def row(self) -> Global___Row:
+        """OPTIONAL. Absent: the model is asked at an endpoint, and `turns` is all there is."""
 
     def __init__(
         self,
         *,
         turns: _abc.Iterable[Global___Turn] | None = ...,
+        row: Global___Row | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row", b"row", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class Row(_message.Message):
+    """A sample's row of its dataset's table, for models that build their prompts themselves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELLS_JSON_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    cells_json: _builtins.str
+    """REQUIRED. A JSON object, column by column, without the pictures."""
+    @_builtins.property
+    def pictures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PictureRef]:
+        """OPTIONAL. The files that VLMEvalKit would write for it, in order; empty: it has none."""
+
+    def __init__(
+        self,
+        *,
+        cells_json: _builtins.str = ...,
+        pictures: _abc.Iterable[Global___PictureRef] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells_json", b"cells_json", "pictures", b"pictures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Row: _TypeAlias = Row  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61ssay/v1/dataset.proto\x12\x08\x61ssay.v1\"c\n\x0eSourceOverride\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04path\x18\x02 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x03 \x01(\tH\x00\x12\x0b\n\x03md5\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\tB\x07\n\x05where\"9\n\rPicturePolicy\x12\x10\n\x08img_size\x18\x01 \x01(\x05\x12\x16\n\x0emax_file_bytes\x18\x02 \x01(\x03\"\xf0\x02\n\x0ePrepareRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x06source\x18\x02 \x01(\x0b\x32\x18.assay.v1.SourceOverride\x12)\n\x08pictures\x18\x03 \x01(\x0b\x32\x17.assay.v1.PicturePolicy\x12\x36\n\x07mirrors\x18\x04 \x03(\x0b\x32%.assay.v1.PrepareRequest.MirrorsEntry\x12\x43\n\x0emember_sources\x18\x05 \x03(\x0b\x32+.assay.v1.PrepareRequest.MemberSourcesEntry\x1a.\n\x0cMirrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aN\n\x12MemberSourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.assay.v1.SourceOverride:\x02\x38\x01\"o\n\x0fPrepareProgress\x12(\n\x05stage\x18\x01 \x01(\x0b\x32\x17.assay.v1.StageProgressH\x00\x12*\n\x05ready\x18\x02 \x01(\x0b\x32\x19.assay.v1.PreparedDatasetH\x00\x42\x06\n\x04step\"S\n\rStageProgress\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.assay.v1.PrepareStage\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\"\x8d\x01\n\x0fPreparedDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\x12\x14\n\x0csample_count\x18\x03 \x01(\x03\x12\x15\n\rsource_digest\x18\x04 \x01(\t\x12\x12\n\nsource_md5\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\";\n\x12GetPreparedRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\"\x15\n\x13ListPreparedRequest\"C\n\x14ListPreparedResponse\x12+\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x19.assay.v1.PreparedDataset\">\n\x15\x44\x65letePreparedRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\"\x18\n\x16\x44\x65letePreparedResponse*\x9e\x01\n\x0cPrepareStage\x12\x1d\n\x19PREPARE_STAGE_UNSPECIFIED\x10\x00\x12\x19\n\x15PREPARE_STAGE_WAITING\x10\x01\x12\x1a\n\x16PREPARE_STAGE_FETCHING\x10\x02\x12\x1b\n\x17PREPARE_STAGE_VERIFYING\x10\x03\x12\x1b\n\x17PREPARE_STAGE_PREPARING\x10\x04\x32\xa6\x02\n\x0e\x44\x61tasetService\x12@\n\x07Prepare\x12\x18.assay.v1.PrepareRequest\x1a\x19.assay.v1.PrepareProgress0\x01\x12>\n\x03Get\x12\x1c.assay.v1.GetPreparedRequest\x1a\x19.assay.v1.PreparedDataset\x12\x45\n\x04List\x12\x1d.assay.v1.ListPreparedRequest\x1a\x1e.assay.v1.ListPreparedResponse\x12K\n\x06\x44\x65lete\x12\x1f.assay.v1.DeletePreparedRequest\x1a .assay.v1.DeletePreparedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61ssay/v1/dataset.proto\x12\x08\x61ssay.v1\"c\n\x0eSourceOverride\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04path\x18\x02 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x03 \x01(\tH\x00\x12\x0b\n\x03md5\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\tB\x07\n\x05where\"H\n\rPicturePolicy\x12\x10\n\x08img_size\x18\x01 \x01(\x05\x12\x16\n\x0emax_file_bytes\x18\x02 \x01(\x03\x12\r\n\x05\x66iles\x18\x03 \x01(\x08\"\xf0\x02\n\x0ePrepareRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x06source\x18\x02 \x01(\x0b\x32\x18.assay.v1.SourceOverride\x12)\n\x08pictures\x18\x03 \x01(\x0b\x32\x17.assay.v1.PicturePolicy\x12\x36\n\x07mirrors\x18\x04 \x03(\x0b\x32%.assay.v1.PrepareRequest.MirrorsEntry\x12\x43\n\x0emember_sources\x18\x05 \x03(\x0b\x32+.assay.v1.PrepareRequest.MemberSourcesEntry\x1a.\n\x0cMirrorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aN\n\x12MemberSourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.assay.v1.SourceOverride:\x02\x38\x01\"o\n\x0fPrepareProgress\x12(\n\x05stage\x18\x01 \x01(\x0b\x32\x17.assay.v1.StageProgressH\x00\x12*\n\x05ready\x18\x02 \x01(\x0b\x32\x19.assay.v1.PreparedDatasetH\x00\x42\x06\n\x04step\"S\n\rStageProgress\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.assay.v1.PrepareStage\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\"\x8d\x01\n\x0fPreparedDataset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\x12\x14\n\x0csample_count\x18\x03 \x01(\x03\x12\x15\n\rsource_digest\x18\x04 \x01(\t\x12\x12\n\nsource_md5\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\";\n\x12GetPreparedRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\"\x15\n\x13ListPreparedRequest\"C\n\x14ListPreparedResponse\x12+\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x19.assay.v1.PreparedDataset\">\n\x15\x44\x65letePreparedRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0fprepared_digest\x18\x02 \x01(\t\"\x18\n\x16\x44\x65letePreparedResponse*\x9e\x01\n\x0cPrepareStage\x12\x1d\n\x19PREPARE_STAGE_UNSPECIFIED\x10\x00\x12\x19\n\x15PREPARE_STAGE_WAITING\x10\x01\x12\x1a\n\x16PREPARE_STAGE_FETCHING\x10\x02\x12\x1b\n\x17PREPARE_STAGE_VERIFYING\x10\x03\x12\x1b\n\x17PREPARE_STAGE_PREPARING\x10\x04\x32\xa6\x02\n\x0e\x44\x61tasetService\x12@\n\x07Prepare\x12\x18.assay.v1.PrepareRequest\x1a\x19.assay.v1.PrepareProgress0\x01\x12>\n\x03Get\x12\x1c.assay.v1.GetPreparedRequest\x1a\x19.assay.v1.PreparedDataset\x12\x45\n\x04List\x12\x1d.assay.v1.ListPreparedRequest\x1a\x1e.assay.v1.ListPreparedResponse\x12K\n\x06\x44\x65lete\x12\x1f.assay.v1.DeletePreparedRequest\x1a .assay.v1.DeletePreparedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,34 +35,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREPAREREQUEST_MIRRORSENTRY']._serialized_options = b'8\001'
   _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._loaded_options = None
   _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._serialized_options = b'8\001'
-  _globals['_PREPARESTAGE']._serialized_start=1153
-  _globals['_PREPARESTAGE']._serialized_end=1311
+  _globals['_PREPARESTAGE']._serialized_start=1168
+  _globals['_PREPARESTAGE']._serialized_end=1326
   _globals['_SOURCEOVERRIDE']._serialized_start=36
   _globals['_SOURCEOVERRIDE']._serialized_end=135
   _globals['_PICTUREPOLICY']._serialized_start=137
-  _globals['_PICTUREPOLICY']._serialized_end=194
-  _globals['_PREPAREREQUEST']._serialized_start=197
-  _globals['_PREPAREREQUEST']._serialized_end=565
-  _globals['_PREPAREREQUEST_MIRRORSENTRY']._serialized_start=439
-  _globals['_PREPAREREQUEST_MIRRORSENTRY']._serialized_end=485
-  _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._serialized_start=487
-  _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._serialized_end=565
-  _globals['_PREPAREPROGRESS']._serialized_start=567
-  _globals['_PREPAREPROGRESS']._serialized_end=678
-  _globals['_STAGEPROGRESS']._serialized_start=680
-  _globals['_STAGEPROGRESS']._serialized_end=763
-  _globals['_PREPAREDDATASET']._serialized_start=766
-  _globals['_PREPAREDDATASET']._serialized_end=907
-  _globals['_GETPREPAREDREQUEST']._serialized_start=909
-  _globals['_GETPREPAREDREQUEST']._serialized_end=968
-  _globals['_LISTPREPAREDREQUEST']._serialized_start=970
-  _globals['_LISTPREPAREDREQUEST']._serialized_end=991
-  _globals['_LISTPREPAREDRESPONSE']._serialized_start=993
-  _globals['_LISTPREPAREDRESPONSE']._serialized_end=1060
-  _globals['_DELETEPREPAREDREQUEST']._serialized_start=1062
-  _globals['_DELETEPREPAREDREQUEST']._serialized_end=1124
-  _globals['_DELETEPREPAREDRESPONSE']._serialized_start=1126
-  _globals['_DELETEPREPAREDRESPONSE']._serialized_end=1150
-  _globals['_DATASETSERVICE']._serialized_start=1314
-  _globals['_DATASETSERVICE']._serialized_end=1608
+  _globals['_PICTUREPOLICY']._serialized_end=209
+  _globals['_PREPAREREQUEST']._serialized_start=212
+  _globals['_PREPAREREQUEST']._serialized_end=580
+  _globals['_PREPAREREQUEST_MIRRORSENTRY']._serialized_start=454
+  _globals['_PREPAREREQUEST_MIRRORSENTRY']._serialized_end=500
+  _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._serialized_start=502
+  _globals['_PREPAREREQUEST_MEMBERSOURCESENTRY']._serialized_end=580
+  _globals['_PREPAREPROGRESS']._serialized_start=582
+  _globals['_PREPAREPROGRESS']._serialized_end=693
+  _globals['_STAGEPROGRESS']._serialized_start=695
+  _globals['_STAGEPROGRESS']._serialized_end=778
+  _globals['_PREPAREDDATASET']._serialized_start=781
+  _globals['_PREPAREDDATASET']._serialized_end=922
+  _globals['_GETPREPAREDREQUEST']._serialized_start=924
+  _globals['_GETPREPAREDREQUEST']._serialized_end=983
+  _globals['_LISTPREPAREDREQUEST']._serialized_start=985
+  _globals['_LISTPREPAREDREQUEST']._serialized_end=1006
+  _globals['_LISTPREPAREDRESPONSE']._serialized_start=1008
+  _globals['_LISTPREPAREDRESPONSE']._serialized_end=1075
+  _globals['_DELETEPREPAREDREQUEST']._serialized_start=1077
+  _globals['_DELETEPREPAREDREQUEST']._serialized_end=1139
+  _globals['_DELETEPREPAREDRESPONSE']._serialized_start=1141
+  _globals['_DELETEPREPAREDRESPONSE']._serialized_end=1165
+  _globals['_DATASETSERVICE']._serialized_start=1329
+  _globals['_DATASETSERVICE']._serialized_end=1623
 # @@protoc_insertion_point(module_scope)

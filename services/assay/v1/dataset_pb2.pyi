@@ -86,19 +86,25 @@ class PicturePolicy(_message.Message):
 
     IMG_SIZE_FIELD_NUMBER: _builtins.int
     MAX_FILE_BYTES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
     img_size: _builtins.int
     """REQUIRED. Longest side in pixels; -1: as it is."""
     max_file_bytes: _builtins.int
     """REQUIRED. Bytes of base64 above which a picture is shrunk."""
+    files: _builtins.bool
+    """OPTIONAL. Keep VLMEvalKit's picture files and the table's rows, for models that run in a worker, instead
+    of JPEG for the wire; false: the two above decide.
+    """
     def __init__(
         self,
         *,
         img_size: _builtins.int = ...,
         max_file_bytes: _builtins.int = ...,
+        files: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["img_size", b"img_size", "max_file_bytes", b"max_file_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files", "img_size", b"img_size", "max_file_bytes", b"max_file_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

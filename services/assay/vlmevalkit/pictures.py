@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import pybase64
@@ -50,6 +51,15 @@ class PictureError(Exception):
     """Why a picture cannot be sent, for people; one sample's trouble, never a dataset's."""
 
 
+def picture_file(raw: bytes, extension: str) -> bytes:
+    """The file that upstream would write, for a model that opens files.
+
+    Raises:
+        PictureError: upstream could not write it either, or it is a bomb.
+    """
+    return _made(raw, lambda image: _file(image, extension.lower()))
+
+
 def picture_bytes(text: str) -> bytes:
     """Decodes base64 as upstream does: characters outside the alphabet are skipped.
 
@@ -77,6 +87,17 @@ def wire_picture(raw: bytes, extension: str, policy: PicturePolicy) -> bytes:
     Raises:
         PictureError: upstream could not send it either, or it is a bomb.
     """
+    return _made(
+        raw, lambda image: _encode(_after_file(image, extension.lower()), policy)
+    )
+
+
+def _made(raw: bytes, make: Callable[[Image.Image], bytes]) -> bytes:
+    """What `make` makes of the decoded picture.
+
+    Raises:
+        PictureError: it cannot be decoded, or made, or it is a bomb.
+    """
     try:
         image: Image.Image = Image.open(io.BytesIO(raw), formats=_FORMATS)
     except (
@@ -98,7 +119,7 @@ def wire_picture(raw: bytes, extension: str, policy: PicturePolicy) -> bytes:
                 f"the picture cannot be decoded: {_text(error)}"
             ) from error
         try:
-            return _encode(_after_file(image, extension.lower()), policy)
+            return make(image)
         except (
             Exception
         ) as error:  # upstream's request would fail with this, every time
@@ -115,13 +136,17 @@ def _after_file(image: Image.Image, extension: str) -> Image.Image:
         # loaded by now, so `thumbnail` cannot ask a JPEG decoder for a smaller draft of it either.
         image.info = {}
         return image
+    return Image.open(io.BytesIO(_file(image, extension)))
+
+
+def _file(image: Image.Image, extension: str) -> bytes:
+    """What upstream writes into a file of this name."""
     written = Image.registered_extensions().get(extension)
     if written is None:
         raise ValueError(f"unknown file extension: {extension!r}")
     buffer = io.BytesIO()
     image.save(buffer, format=written)
-    buffer.seek(0)
-    return Image.open(buffer)
+    return buffer.getvalue()
 
 
 def _encode(image: Image.Image, policy: PicturePolicy) -> bytes:

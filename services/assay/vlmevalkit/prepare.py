@@ -91,7 +91,7 @@ def prepare(job: PrepareJob, progress: Progress) -> Prepared:
     with spool_file.open("x+b") as stream:
         spool = Spool(stream)
         chosen = _write_tables(job, data_root, spool, progress)
-        builder = PromptBuilder(job.name, localized)
+        builder = PromptBuilder(job.name, localized, rows=job.pictures.files)
         ids, uses = _write_prompts(job.folder, builder)
         writer = PackWriter(job.folder)
         first = _first_uses(uses, len(builder.slots))
@@ -179,11 +179,13 @@ def _write_prompts(
     ):
         ids, conversations = builder.build()
         index.write(fmt.encode_offset(0))
-        for ordinal, turns in enumerate(conversations):
+        for ordinal, (turns, row) in enumerate(conversations):
             for part in (part for turn in turns for part in turn):
                 if isinstance(part, int):
                     uses.extend((ordinal, part))
-            offset += prompts.write(fmt.encode_prompt(turns))
+            for picture in row.pictures if row else ():
+                uses.extend((ordinal, picture))
+            offset += prompts.write(fmt.encode_prompt(turns, row))
             index.write(fmt.encode_offset(offset))
     return ids, uses
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from assay.domain import prepared as fmt
 from assay.domain.prepared import StoredPicture
 from assay.domain.run import PicturePolicy
-from assay.vlmevalkit.pictures import PictureError, wire_picture
+from assay.vlmevalkit.pictures import PictureError, picture_file, wire_picture
 from assay.vlmevalkit.prepare_table import Spool
 
 _THREADS = 2
@@ -107,7 +107,10 @@ def _encoded(
     slots: Sequence[Slot], spool: Spool, policy: PicturePolicy
 ) -> Iterator[Future[bytes]]:
     def encode(slot: Slot) -> bytes:
-        return wire_picture(spool.read(slot.spooled), slot.extension, policy)
+        raw = spool.read(slot.spooled)
+        if policy.files:
+            return picture_file(raw, slot.extension)
+        return wire_picture(raw, slot.extension, policy)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="codec") as pool:
         pending: deque[Future[bytes]] = deque()

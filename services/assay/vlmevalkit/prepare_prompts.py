@@ -6,6 +6,7 @@ upstream would write a picture's file, its name and its placeholder are noted.
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ from typing import Any
 from assay.domain import catalog
 from assay.domain.catalog import Family
 from assay.domain.errors import DatasetError
-from assay.domain.prepared import TextOrPicture
+from assay.domain.prepared import StoredRow, TextOrPicture
 from assay.vlmevalkit.prepare_classes import family_of, has_answers, members_of
 from assay.vlmevalkit.prepare_packs import Slot
 from assay.vlmevalkit.prepare_table import spooled_number
+
+Built = tuple[list[list[TextOrPicture]], StoredRow | None]
+"""A sample's turns, and its row if rows are kept."""
 
 
 @dataclass(slots=True)
@@ -31,6 +35,7 @@ class PromptBuilder:
     Attributes:
         name: VLMEvalKit's name of the dataset.
         localized: upstream would have written all pictures as JPEG first (files above 1 GiB).
+        rows: keep each sample's row as well, for models that build their prompts themselves.
         slots: the pictures, in order of first use.
         answers: whether upstream scores it; known once it is built.
         least_limit: the fewest first rows that upstream can score; 0: any. Known once it is built.
@@ -38,6 +43,7 @@ class PromptBuilder:
 
     name: str
     localized: bool
+    rows: bool = False
     slots: list[Slot] = field(default_factory=list)
     answers: bool = True
     least_limit: int = 0
@@ -45,8 +51,8 @@ class PromptBuilder:
     _files: dict[str, str] = field(default_factory=dict)
     _has_paths: bool = False
 
-    def build(self) -> tuple[list[str], Iterator[list[list[TextOrPicture]]]]:
-        """The sample ids, and each one's turns, in the order of upstream's `dataset.data`.
+    def build(self) -> tuple[list[str], Iterator[Built]]:
+        """The sample ids, and each one's turns and row, in the order of upstream's `dataset.data`.
 
         Raises:
             DatasetError: upstream cannot load the table, or its ids are not unique.
@@ -83,22 +89,28 @@ class PromptBuilder:
             )
         return dataset
 
-    def _prompts(
-        self, dataset: Any, ids: Sequence[str]
-    ) -> Iterator[list[list[TextOrPicture]]]:
+    def _prompts(self, dataset: Any, ids: Sequence[str]) -> Iterator[Built]:
         with self._noting_files():
             for (asking, line), sample_id in zip(_lines(dataset), ids, strict=True):
                 try:
                     message = asking.build_prompt(line)
+                    files = asking.dump_image(line) if self.rows else []
                 except (Exception, SystemExit) as error:  # as above
                     raise DatasetError(
                         f"VLMEvalKit cannot build the prompt of sample {sample_id} of"
                         f" {self.name}: {_text(error)}"
                     ) from error
-                yield [
+                turns = [
                     [self._part(part, sample_id) for part in turn]
                     for turn in _turns(dataset, message)
                 ]
+                yield turns, self._row(line, files, sample_id) if self.rows else None
+
+    def _row(self, line: Mapping[str, Any], files: Any, sample_id: str) -> StoredRow:
+        listed = files if isinstance(files, list) else [files]
+        pictures = tuple(self._picture(path, sample_id) for path in listed)
+        cells = {name: _plain(cell) for name, cell in line.items() if name != "image"}
+        return StoredRow(json.dumps(cells, ensure_ascii=False), pictures)
 
     def _part(self, part: Mapping[str, Any], sample_id: str) -> TextOrPicture:
         value = part["value"]
@@ -107,12 +119,13 @@ class PromptBuilder:
                 f"the question of sample {sample_id} of {self.name} is no text: {value!r:.100}",
                 cure="write words into every cell of the column `question`",
             )
-        if part["type"] == "text":
-            return value
-        extension = PurePosixPath(value).suffix
+        return value if part["type"] == "text" else self._picture(value, sample_id)
+
+    def _picture(self, path: str, sample_id: str) -> int:
+        extension = PurePosixPath(path).suffix
         if self.localized and not self._has_paths:
             extension = ".jpg"
-        slot = Slot(self._spooled(value, sample_id), extension)
+        slot = Slot(self._spooled(path, sample_id), extension)
         if slot not in self._numbers:
             self._numbers[slot] = len(self.slots)
             self.slots.append(slot)
@@ -262,6 +275,14 @@ def _least_limit(name: str, data: Any) -> int:
         if not missing:
             return row
     return 0
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON has it: numbers of numpy as Python's; what is neither is shown as text."""
+    if isinstance(cell, list):
+        return [_plain(each) for each in cell]
+    value = cell.item() if hasattr(cell, "item") else cell
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _text(error: BaseException) -> str:
