@@ -18,7 +18,7 @@ VERSION  = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # make images IMAGES="worker judge" builds those.
 IMAGES ?=
 BASE   ?= python:3.11-slim-bookworm
-CLUSTER_IMAGES = worker control scorer digits
+CLUSTER_IMAGES = worker judge control scorer digits
 # make images REGISTRY=registry.example/team builds for that registry and pushes; test-cluster takes them from there.
 REGISTRY ?=
 PUSHED  = $(if $(REGISTRY),--registry $(REGISTRY)/assay --push)

@@ -48,14 +48,8 @@ async def test_samples_are_counted_by_what_has_become_of_them(folder):
 
 
 async def test_what_records_cost_is_counted_with_their_seconds(folder):
-    said = Completion(
-        ordinal=0,
-        text="A",
-        attempts=3,
-        latency=0.3,
-        prompt_tokens=7,
-        completion_tokens=2,
-    )
+    cost = {"attempts": 3, "latency": 0.3, "prompt_tokens": 7, "completion_tokens": 2}
+    said = Completion(ordinal=0, text="A", **cost)
     async with served(folder) as aggregator:
         await aggregator.begin(folder)
         registry = watching(aggregator)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -33,118 +34,140 @@ _QUEUE = ("run", "model_name", "stage")
 _ASKED = ("run", "model_name", "dataset", "stage")
 
 
+_G, _C, _H = GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily
+_FAMILIES: dict[str, tuple[type[Any], str, str, tuple[str, ...]]] = {
+    "run_state": (
+        _G,
+        "assay_run_state",
+        "1 for the state a run is in.",
+        ("run", "state"),
+    ),
+    "trouble": (
+        _G,
+        "assay_run_store_trouble",
+        "1 while the store takes no answers of a run.",
+        ("run",),
+    ),
+    "threshold": (
+        _G,
+        "assay_coverage_threshold",
+        "Share of samples that must have a verdict for a score to be shown.",
+        ("run",),
+    ),
+    "task_state": (
+        _G,
+        "assay_task_state",
+        "1 for the state a task is in.",
+        (*_TASK, "state"),
+    ),
+    "samples": (
+        _G,
+        "assay_samples",
+        "Samples by what has become of them.",
+        (*_TASK, "state"),
+    ),
+    "unscored": (
+        _G,
+        "assay_samples_unscored",
+        "Samples without a verdict, by the reason.",
+        (*_TASK, "reason"),
+    ),
+    "coverage": (
+        _G,
+        "assay_coverage_ratio",
+        "Share of a task's samples that have a verdict.",
+        _TASK,
+    ),
+    "phases": (
+        _C,
+        "assay_phase_seconds",
+        "Seconds that a task was in each state.",
+        (*_TASK, "state"),
+    ),
+    "completions": (
+        _C,
+        "assay_completions",
+        "Records that became durable: answered, or the reason there is no answer.",
+        (*_ASKED, "result"),
+    ),
+    "attempts": (
+        _C,
+        "assay_requests",
+        "Requests behind those records, those made again included.",
+        _ASKED,
+    ),
+    "tokens": (
+        _C,
+        "assay_tokens",
+        "Tokens of those records, as endpoints counted them.",
+        (*_ASKED, "kind"),
+    ),
+    "seconds": (
+        _H,
+        "assay_request_seconds",
+        "Seconds of the last request of each record, connect to last byte.",
+        _ASKED,
+    ),
+    "open": (
+        _G,
+        "assay_queue_open",
+        "Samples or judge requests that wait for an answer.",
+        _QUEUE,
+    ),
+    "age": (
+        _G,
+        "assay_queue_age_seconds",
+        "Seconds since the last durable answer while others wait; 0 where none does.",
+        _QUEUE,
+    ),
+    "workers": (_G, "assay_workers", "Workers heard of within a lease.", _QUEUE),
+    "limit": (
+        _G,
+        "assay_in_flight_limit",
+        "Requests that may be in flight over all workers (nproc).",
+        _QUEUE,
+    ),
+    "issued": (_C, "assay_leases_issued", "Leases that were handed out.", _QUEUE),
+    "expired": (_C, "assay_leases_expired", "Leases whose worker fell silent.", _QUEUE),
+    "usable": (
+        _G,
+        "assay_endpoint_usable",
+        "Whether anybody gets answers of an endpoint; the reason if not.",
+        (*_QUEUE, "reason"),
+    ),
+    "unusable": (
+        _G,
+        "assay_endpoint_unusable_seconds",
+        "How long an endpoint has given no answers; 0: it does.",
+        _QUEUE,
+    ),
+    "judged": (
+        _G,
+        "assay_judge_requests",
+        "Judge requests of a run, each once: answered, failed, waiting.",
+        ("run", "model_name", "result"),
+    ),
+}
+"""What is served, by what it is called here: kind, name, meaning, labels."""
+
+
 class Families:
     """The families of one scrape; each run adds its samples."""
 
     def __init__(self) -> None:
         """Has no samples."""
-        gauge, counter = GaugeMetricFamily, CounterMetricFamily
-        self.run_state = gauge(
-            "assay_run_state",
-            "1 for the state a run is in.",
-            labels=("run", "state"),
-        )
-        self.trouble = gauge(
-            "assay_run_store_trouble",
-            "1 while the store takes no answers of a run.",
-            labels=("run",),
-        )
-        self.threshold = gauge(
-            "assay_coverage_threshold",
-            "Share of samples that must have a verdict for a score to be shown.",
-            labels=("run",),
-        )
-        self.task_state = gauge(
-            "assay_task_state",
-            "1 for the state a task is in.",
-            labels=(*_TASK, "state"),
-        )
-        self.samples = gauge(
-            "assay_samples",
-            "Samples by what has become of them.",
-            labels=(*_TASK, "state"),
-        )
-        self.unscored = gauge(
-            "assay_samples_unscored",
-            "Samples without a verdict, by the reason.",
-            labels=(*_TASK, "reason"),
-        )
-        self.coverage = gauge(
-            "assay_coverage_ratio",
-            "Share of a task's samples that have a verdict.",
-            labels=_TASK,
-        )
-        self.phases = counter(
-            "assay_phase_seconds",
-            "Seconds that a task was in each state.",
-            labels=(*_TASK, "state"),
-        )
-        self.completions = counter(
-            "assay_completions",
-            "Records that became durable: answered, or the reason there is no answer.",
-            labels=(*_ASKED, "result"),
-        )
-        self.attempts = counter(
-            "assay_requests",
-            "Requests behind those records, those made again included.",
-            labels=_ASKED,
-        )
-        self.tokens = counter(
-            "assay_tokens",
-            "Tokens of those records, as endpoints counted them.",
-            labels=(*_ASKED, "kind"),
-        )
-        self.seconds = HistogramMetricFamily(
-            "assay_request_seconds",
-            "Seconds of the last request of each record, connect to last byte.",
-            labels=_ASKED,
-        )
-        self.open = gauge(
-            "assay_queue_open",
-            "Samples or judge requests that wait for an answer.",
-            labels=_QUEUE,
-        )
-        self.age = gauge(
-            "assay_queue_age_seconds",
-            "Seconds since the last durable answer while others wait; 0 where none does.",
-            labels=_QUEUE,
-        )
-        self.workers = gauge(
-            "assay_workers", "Workers heard of within a lease.", labels=_QUEUE
-        )
-        self.limit = gauge(
-            "assay_in_flight_limit",
-            "Requests that may be in flight over all workers (nproc).",
-            labels=_QUEUE,
-        )
-        self.issued = counter(
-            "assay_leases_issued", "Leases that were handed out.", labels=_QUEUE
-        )
-        self.expired = counter(
-            "assay_leases_expired",
-            "Leases whose worker fell silent.",
-            labels=_QUEUE,
-        )
-        self.usable = gauge(
-            "assay_endpoint_usable",
-            "Whether anybody gets answers of an endpoint; the reason if not.",
-            labels=(*_QUEUE, "reason"),
-        )
-        self.unusable = gauge(
-            "assay_endpoint_unusable_seconds",
-            "How long an endpoint has given no answers; 0: it does.",
-            labels=_QUEUE,
-        )
-        self.judged = gauge(
-            "assay_judge_requests",
-            "Judge requests of a run, each once: answered, failed, waiting.",
-            labels=("run", "model_name", "result"),
-        )
+        self._made = {
+            each: kind(name, text, labels=labels)
+            for each, (kind, name, text, labels) in _FAMILIES.items()
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """A family by what it is called here."""
+        return self._made[name]
 
     def all(self) -> Iterable[Metric]:
         """What a scrape is given."""
-        found: list[Metric] = list(vars(self).values())
-        return found
+        return self._made.values()
 
 
 class RunsCollector(Collector):

@@ -139,6 +139,26 @@ def _lease(
     )
 
 
+def _watches(
+    api: KubeApi,
+    config: ControllerConfig,
+    line: _Line,
+    changed: Callable[[AnyChange], None],
+    metrics: ControllerMetrics,
+) -> Watches:
+    """What is seen of the namespace, not yet looked at; and counted."""
+    watches = Watches(
+        api,
+        config.namespace,
+        config.release,
+        changed=changed,
+        broken=line.broken,
+        restarted=metrics.restarted,
+    )
+    metrics.registry.register(WatchedCollector(watches, metrics))
+    return watches
+
+
 async def _attend(
     config: ControllerConfig, line: _Line, metrics: ControllerMetrics
 ) -> None:
@@ -154,15 +174,7 @@ async def _attend(
     def changed(change: AnyChange) -> None:
         line.say(lambda: managers[0].changed(change))
 
-    watches = Watches(
-        api,
-        config.namespace,
-        config.release,
-        changed=changed,
-        broken=line.broken,
-        restarted=metrics.restarted,
-    )
-    metrics.registry.register(WatchedCollector(watches, metrics))
+    watches = _watches(api, config, line, changed, metrics)
     executor = ThreadPoolExecutor(_WRITE_THREADS, thread_name_prefix="writes")
     writer = Writer(api, config.namespace, watches, held=lease.held, executor=executor)
     async with _callees(config) as callees:

@@ -223,7 +223,7 @@ class _Plan:
                     yield StopWorkers(model.key)
                 continue
             replicas = self._observed.replicas.get(model.key, 1)
-            if self._must_wait_for_others(model.key):
+            if self._observed.must_wait(model.key):
                 continue
             if view.count < replicas and self._due(_workers_of(model.key), view):
                 yield EnsureWorkers(model.key, replicas)
@@ -260,16 +260,6 @@ class _Plan:
         return any(
             task.state in {TaskState.INFERRING, TaskState.WAITING}
             for task in self._tasks.values()
-        )
-
-    def _must_wait_for_others(self, model: str) -> bool:
-        """Whether workers that must not be there at the same time are still there."""
-        if not self._observed.sequential:
-            return False
-        return any(
-            view.count
-            for other, view in self._observed.workers.items()
-            if (other == JUDGE_QUEUE) != (model == JUDGE_QUEUE)
         )
 
     def _asks_judge(self, task: TaskSnapshot) -> bool:

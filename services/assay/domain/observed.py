@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from assay.domain.judge import JUDGE_QUEUE
 from assay.domain.run import PicturePolicy
 from assay.domain.snapshot import RunSnapshot
 from assay.domain.task import TaskId
@@ -143,3 +144,13 @@ class Observed:
     scorer_slots: int = 1
     sequential: bool = False
     fatal: str = ""
+
+    def must_wait(self, model: str) -> bool:
+        """Whether workers that must not be there at the same time as this queue's are still there."""
+        if not self.sequential:
+            return False
+        return any(
+            view.count
+            for other, view in self.workers.items()
+            if (other == JUDGE_QUEUE) != (model == JUDGE_QUEUE)
+        )
