@@ -42,7 +42,7 @@ def values(release, digits):
 @contextmanager
 def judge_here():
     """The same judge on this machine; gives its base."""
-    environ = {**os.environ, "PORT": "0"}
+    environ = {**os.environ, "ASSAY_PORT": "0"}
     command = [sys.executable, PROGRAM]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, env=environ, text=True

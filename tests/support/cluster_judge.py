@@ -1,6 +1,6 @@
 """A judge as small as can be, of the standard library alone: in a pod its text is a sidecar's program.
 
-It speaks what every OpenAI-compatible server speaks; its reply is a function of the request. `PORT` says
+It speaks what every OpenAI-compatible server speaks; its reply is a function of the request. `ASSAY_PORT` says
 where; 0 takes a free one, and the first line says which.
 """
 
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler)
+    server = ThreadingHTTPServer(("0.0.0.0", int(os.environ["ASSAY_PORT"])), Handler)
     sys.stdout.write(f"serving {server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
