@@ -8,7 +8,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from assay.config.kinds import (
@@ -45,14 +53,16 @@ _RUN_KEYS = frozenset({"nproc", "api_nproc", "limit", "judge", "mode", "data", "
 
 
 class ModelConfig(BaseModel):
-    """A model behind an OpenAI-compatible chat endpoint."""
+    """A model behind an OpenAI-compatible chat endpoint, or a local one."""
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
+    _arguments: dict[str, Any] | None = PrivateAttr(default=None)
+
     name: Annotated[str, Text(), Honoured()] = Field(
         description=(
-            "`CustomAPIModel`. Local model classes come later: serve the model (vLLM, ms-swift, "
-            "LMDeploy, Ollama) and name its address."
+            "`CustomAPIModel`, or a name of VLMEvalKit's `supported_VLM`: a model that is built in "
+            "the worker, to which the other keys are arguments (docs/local-models.md)."
         )
     )
     type: Annotated[str, Text(longest=500), Honoured()] = Field(
@@ -171,16 +181,33 @@ class ModelConfig(BaseModel):
         ),
     ] = Field(default=None, description="Upstream's text for failed requests.")
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _only_served_models(cls, entry: Any) -> Any:
-        """Says first what matters most: a local class needs none of the other keys explained."""
+    def _served_or_local(
+        cls, entry: Any, handler: ModelWrapValidatorHandler[ModelConfig]
+    ) -> ModelConfig:
+        """A local model's keys are its class's arguments, and none of those below."""
         if isinstance(entry, str):
-            raise _local_class(entry, at="")
+            entry = {"name": entry}
         name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name.strip() and name != API_MODEL:
-            raise _local_class(name, at="name")
-        return entry
+        if not isinstance(name, str) or not name.strip() or name == API_MODEL:
+            return handler(entry)
+        if nearest(name, [API_MODEL], cutoff=0.8):
+            raise refused(
+                f"{printable(name)} is not {API_MODEL}",
+                f"did you mean {API_MODEL}?",
+                at="name",
+            )
+        model = handler({"name": name, "type": name})
+        model._arguments = {  # noqa: SLF001 - its own
+            key: plain_json(value) for key, value in entry.items() if key != "name"
+        }
+        return model
+
+    @property
+    def local_arguments(self) -> dict[str, Any] | None:
+        """What a local model was given beside its name; None: it is served somewhere."""
+        return self._arguments
 
     @model_validator(mode="after")
     def _name_what_is_sent(self) -> ModelConfig:
@@ -191,19 +218,6 @@ class ModelConfig(BaseModel):
     def body_parameters(self) -> dict[str, object]:
         """What goes into the request body although no key here is called so."""
         return {key: plain_json(v) for key, v in (self.model_extra or {}).items()}
-
-
-def _local_class(name: str, at: str) -> PydanticCustomError:
-    if nearest(name, [API_MODEL], cutoff=0.8):
-        return refused(
-            f"{printable(name)} is not {API_MODEL}", f"did you mean {API_MODEL}?", at=at
-        )
-    return refused(
-        f"{printable(name)} is a model class that VLMEvalKit runs in its own process; those come later",
-        f"serve the model with vLLM, ms-swift, LMDeploy or Ollama and use name: {API_MODEL} "
-        "with type: <served name> and api_base: <chat-completions URL>",
-        at=at,
-    )
 
 
 def _check_parameter(key: str, value: object) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pydantic import SecretStr
 
 from assay.config.endpoints import address_of, key_of
 from assay.config.evalconfig import EvalConfig
+from assay.config.local_model import admit_local
 from assay.config.model import ModelConfig
 from assay.config.naming import model_key, unique_keys
 from assay.config.notes import no_effect
@@ -30,7 +32,10 @@ class ModelSet:
 
 
 def admit_models(
-    config: EvalConfig, problems: list[ConfigError], environ: Mapping[str, str]
+    config: EvalConfig,
+    problems: list[ConfigError],
+    environ: Mapping[str, str],
+    base_dir: Path,
 ) -> ModelSet:
     """The models of the file; what is refused is added to `problems`, and its model left out."""
     models: list[Model] = []
@@ -43,6 +48,14 @@ def admit_models(
                 raise ConfigError(
                     path, "stands twice, word for word", "remove one of them"
                 )
+            if entry.local_arguments is not None:
+                local = admit_local(
+                    entry.name, entry.local_arguments, path, config, base_dir
+                )
+                models.append(local.model)
+                tokens.append(SecretStr("EMPTY"))
+                notes += local.notes
+                continue
             model, token = (
                 _model(entry, path, config, environ),
                 key_of(entry, path, environ),

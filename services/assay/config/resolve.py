@@ -79,7 +79,7 @@ def resolve(
         use_cache = _continued(file, base_dir)
     datasets = _datasets(file, problems, lmu_data, base_dir)
     judge = _judge(config, datasets, problems, environ)
-    admitted = admit_models(config, problems, environ)
+    admitted = admit_models(config, problems, environ, base_dir)
     if problems:
         raise joined(_distinct(problems))
     run = Run(

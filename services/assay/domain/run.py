@@ -107,6 +107,7 @@ class LocalModel:
         trust_remote_code: code that comes with the weights may run.
         hub: address of the hub (a mirror); empty: its own.
         gpus: cards that one replica is given; every replica is a process of its own.
+        python: the interpreter that has torch; empty: the worker's environment says.
     """
 
     weights: str
@@ -116,6 +117,7 @@ class LocalModel:
     trust_remote_code: bool = False
     hub: str = ""
     gpus: int = 1
+    python: str = ""
 
     def identity(self) -> dict[str, object]:
         """What of it can change an answer: a known digest names weights wherever they lie."""

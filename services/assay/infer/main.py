@@ -36,6 +36,7 @@ from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 from assay.worker.contact import Timing
 from assay.worker.engines.judge import JudgeEngine
+from assay.worker.engines.local import LocalEngine
 from assay.worker.engines.openai import OpenAIEngine
 from assay.worker.loop import WorkerLoop
 from assay.worker.metrics import WorkerCollector
@@ -53,8 +54,7 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
         TransientError: the worker must go, its work must not.
         PermanentError: starting again would change nothing.
     """
-    kind = JudgeEngine if config.queue == JUDGE_QUEUE else OpenAIEngine
-    engine = kind(model, config.api_key.get_secret_value())
+    engine = _engine(config, model)
     async with open_channel(
         config.aggregator, token_source(config), config.tls
     ) as channel:
@@ -83,6 +83,16 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
             finally:
                 await engine.close()
         return ExitCode.OK if loop.finished else ExitCode.RETRY
+
+
+def _engine(config: InferConfig, model: Model) -> OpenAIEngine | LocalEngine:
+    """What answers: a model that is built here, a judge's endpoint, or a model's."""
+    if model.local is not None:
+        log = config.log_file
+        beside = None if log is None else log.with_name(f"model-{model.key}.log")
+        return LocalEngine(model, log=beside)
+    kind = JudgeEngine if config.queue == JUDGE_QUEUE else OpenAIEngine
+    return kind(model, config.api_key.get_secret_value())
 
 
 def _registry(config: InferConfig, loop: WorkerLoop) -> CollectorRegistry:
@@ -145,6 +155,9 @@ def main(argv: list[str] | None = None) -> int:
     except TransientError as error:
         _log.error("the worker goes, its work stays", error=str(error))
         return ExitCode.RETRY
+    except ConfigError as error:
+        _log.error("the model cannot be asked", error=str(error))
+        return ExitCode.BAD_CONFIG
     except PermanentError as error:
         _log.error("the worker cannot go on", error=str(error))
         return ExitCode.FAILED

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from assay.domain.errors import CorruptError, StoreUnavailableError
 from assay.domain.lease import LeasedSample
 from assay.domain.prompt import PicturePart, Turn
+from assay.domain.task import TaskId
 from assay.worker.engines.body import Content, Exchange
 from assay.worker.held import HeldSample
 from assay.worker.pictures import PictureReader
@@ -19,6 +20,17 @@ BATCH = 16
 _THREADS = 8
 
 Built = bytes | CorruptError | StoreUnavailableError
+
+
+@runtime_checkable
+class SampleEngine(Protocol):
+    """An engine that wants more of a sample than what is said: a local model."""
+
+    def build_sample(
+        self, task: TaskId, sample: LeasedSample, read: Callable[[PicturePart], bytes]
+    ) -> bytes:
+        """As `assay.worker.engines.local.LocalEngine.build_sample`."""
+        ...
 
 
 class BodyEngine(Protocol):
@@ -58,6 +70,10 @@ class Preparer:
 
     def _build_one(self, held: HeldSample) -> Built:
         try:
+            if isinstance(self._engine, SampleEngine):
+                return self._engine.build_sample(
+                    held.task, held.sample, self._reader.read
+                )
             return self._build_turn(held.sample)
         except (CorruptError, StoreUnavailableError) as error:
             return error

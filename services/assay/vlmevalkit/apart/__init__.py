@@ -1,0 +1,1 @@
+"""Scripts for another interpreter: the one that has torch. Nothing of Assay is imported in them."""
