@@ -25,7 +25,7 @@ PUSHED  = $(if $(REGISTRY),--registry $(REGISTRY)/assay --push)
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init tools images cluster-up cluster-down test-cluster demo test check lint type layers rules proto proto-check fmt bench lock clean
+.PHONY: help init tools images cluster-up cluster-down test-cluster local demo-local demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,24 @@ endif
 cluster-down: $(VENV)/.ready ## take it away
 	@$(CLUSTER) down
 
+LOCAL_LOCKS  = requirements/local.txt requirements/vlmeval.txt
+LOCAL        = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay-local/$(shell cat $(LOCAL_LOCKS) | sha256sum | cut -c1-16)
+LOCAL_PYTHON = $(LOCAL)/bin/python
+
+local: $(LOCAL)/.complete ## make the environment for local models (torch, 5 GB, once) and print its interpreter
+	@echo $(LOCAL_PYTHON)
+
+# Outside the tree, since clones may share it; uv links files where pip would copy gigabytes.
+$(LOCAL)/.complete: | $(UV)
+	@echo "setting up $(LOCAL)" >&2
+	@$(UV) venv -q --clear --python $(PYTHON) $(LOCAL)
+	@$(UV) pip install -q --python $(LOCAL_PYTHON) --require-hashes -r requirements/local.txt
+	@$(UV) pip install -q --python $(LOCAL_PYTHON) --require-hashes --no-deps -r requirements/vlmeval.txt
+	@touch $@
+
+demo-local: $(VENV)/.runs $(LOCAL)/.complete ## evaluate a tiny vision-language model in process, on the processor
+	@ASSAY_LOCAL_PYTHON=$(LOCAL_PYTHON) $(BIN)/python examples/tiny-vlm/demo.py
+
 demo: $(VENV)/.runs ## evaluate a real classifier on real handwritten digits
 	@$(BIN)/python examples/digits/demo.py
 
@@ -121,6 +139,7 @@ lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requireme
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/peer.in -o requirements/peer.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt requirements/worker.in -o requirements/worker.txt
 	@$(COMPILE) -c requirements/build.txt -c requirements/runtime.txt -c requirements/example.txt requirements/digits.in -o requirements/digits.txt
+	@$(COMPILE) requirements/local.in -o requirements/local.txt
 	@# Alone: its tools ask for older versions of what the others have.
 	@$(COMPILE) requirements/charts.in -o requirements/charts.txt
 	@$(COMPILE) --no-deps requirements/vlmeval.in -o requirements/vlmeval.txt
