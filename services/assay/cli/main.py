@@ -12,6 +12,7 @@ from assay.cli.doctor import DOCTOR_CODES, doctor
 from assay.cli.errors import DONE_CODES
 from assay.cli.list import list_runs
 from assay.cli.logs import logs
+from assay.cli.rejudge import rejudge
 from assay.cli.report import report
 from assay.cli.retry import retry
 from assay.cli.run import run
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(retry)
 app.command(epilog=EXIT_CODES)(score)
+app.command(epilog=EXIT_CODES)(rejudge)
 app.command(epilog=REPORT_CODES)(report)
 app.command(epilog=DONE_CODES)(compare)
 app.add_typer(datasets)

@@ -24,7 +24,7 @@ _BUSY = frozenset({UnscoredReason.EMPTY_ANSWER, UnscoredReason.RATE_LIMITED})
 """Failures that a judge which works shows, too."""
 
 
-async def check_judge(judge: Judge, key: SecretStr) -> None:
+async def ask_judge(judge: Judge, key: SecretStr) -> None:
     """Returns once the judge has answered, or has said that it is there.
 
     Raises:

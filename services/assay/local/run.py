@@ -113,14 +113,14 @@ def run(
     """
     resolved = _resolved(source)
     if preflight:
-        _check_judge(resolved.run, resolved.secrets)
+        check_judge(resolved.run, resolved.secrets)
     folder = _folder(
         resolved, Path(run_dir) if run_dir is not None else None, resume=resume
     )
     # Who goes on with what ended below its coverage wants the rest asked.
     below = ending_in(folder.path).state is RunState.BELOW_COVERAGE
     retry = folder.going_on and below
-    return _drive(
+    return drive(
         resolved.run, folder, resolved.secrets, listener, retry=retry, unsealed=unsealed
     )
 
@@ -144,9 +144,9 @@ def score(
     """
     path = Path(run_dir).expanduser().absolute()
     asked = replace(spec_to_score(path).run, mode=Mode.EVAL)
-    _check_judge(asked, {})
+    check_judge(asked, {})
     folder = folder_to_score(asked, path)
-    return _drive(asked, folder, {}, listener, retry=False, unsealed=unsealed)
+    return drive(asked, folder, {}, listener, retry=False, unsealed=unsealed)
 
 
 def retry(
@@ -184,9 +184,9 @@ def retry(
     if asked.mode is Mode.EVAL:
         # It was scored last; this is the wish to have the rest asked.
         asked = replace(asked, mode=Mode.ALL)
-    _check_judge(asked, keys)
+    check_judge(asked, keys)
     folder = folder_to_resume(asked, path)
-    return _drive(asked, folder, keys, listener, retry=True, unsealed=unsealed)
+    return drive(asked, folder, keys, listener, retry=True, unsealed=unsealed)
 
 
 def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
@@ -196,7 +196,7 @@ def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
     )
 
 
-def _check_judge(run: Run, keys: Mapping[str, SecretStr]) -> None:
+def check_judge(run: Run, keys: Mapping[str, SecretStr]) -> None:
     """Sees that the run's judge answers before anything starts.
 
     Raises:
@@ -206,9 +206,9 @@ def _check_judge(run: Run, keys: Mapping[str, SecretStr]) -> None:
     if judge is None or run.mode is Mode.INFER:
         return
     # Only who has a judge pays for importing what asks it.
-    from assay.local.preflight import check_judge  # noqa: PLC0415
+    from assay.local.preflight import ask_judge  # noqa: PLC0415
 
-    _to_its_end(check_judge(judge, keys.get(JUDGE_QUEUE, SecretStr("EMPTY"))))
+    _to_its_end(ask_judge(judge, keys.get(JUDGE_QUEUE, SecretStr("EMPTY"))))
 
 
 def _folder(resolved: Resolved, run_dir: Path | None, *, resume: bool) -> RunFolder:
@@ -247,7 +247,7 @@ def _folder_to_score(
     )
 
 
-def _drive(
+def drive(
     asked: Run,
     folder: RunFolder,
     keys: Mapping[str, SecretStr],
@@ -256,6 +256,7 @@ def _drive(
     retry: bool,
     unsealed: bool,
 ) -> RunOutcome:
+    """Drives a run in its folder to its end."""
     listener = listener or Listener()
     files = [each for d in asked.datasets for each in (d, *d.members)]
     from_s3 = any(each.source is not None and each.source.s3 for each in files)

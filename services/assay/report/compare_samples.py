@@ -9,7 +9,12 @@ from typing import Any
 
 from assay.report.html_samples import SampleTable
 from assay.report.means import samples_behind
-from assay.report.paired import Interval, agreement, paired_difference
+from assay.report.paired import (
+    Interval,
+    agreement,
+    cohens_kappa,
+    paired_difference,
+)
 
 Json = dict[str, Any]
 Key = tuple[str, int]
@@ -111,6 +116,8 @@ class Samples:
             **asdict(agreement(pairs)),
             "higher_a": sum(a > b for a, b in pairs),
             "higher_b": sum(b > a for a, b in pairs),
+            "same_score": sum(a == b for a, b in pairs),
+            "cohens_kappa": cohens_kappa(pairs),
             "same_prediction": sum(said[0][a] == said[1][b] for a, b in self.rows),
         }
 

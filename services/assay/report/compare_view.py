@@ -140,10 +140,20 @@ def _samples(dataset: Json) -> Iterator[Text]:
             f" {found['only_b']}, neither {found['neither']}; {_p_value(found['p_value'])};"
             f" same prediction {found['same_prediction']}"
         )
+        yield Text(
+            f"  same score {found['same_score']} of {samples['compared']};"
+            f" {_kappa(found['cohens_kappa'])}"
+        )
         mean = found["mean_score"]
         yield Text(
             f"  mean sample score: A {mean['a']:.3f}, B {mean['b']:.3f}, B - A "
         ).append_text(_interval(mean["paired"], 1))
+
+
+def _kappa(kappa: float | None) -> str:
+    if kappa is None:
+        return "no kappa: every score is the same"
+    return f"Cohen's kappa {kappa:.3f}"
 
 
 def _p_value(p: float | None) -> str:

@@ -7,6 +7,7 @@ questions are hard, and that is the same for both.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -89,6 +90,21 @@ def mcnemar(only_a: int, only_b: int) -> float | None:
         return None
     tail = sum(_half_to_the(n, k) for k in range(min(only_a, only_b) + 1))
     return min(1.0, 2 * tail)
+
+
+def cohens_kappa(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """How far two judges agree beyond chance; None: there are no pairs, or both only ever say one thing.
+
+    J. Cohen, "A coefficient of agreement for nominal scales" (Educational and Psychological Measurement 20,
+    1960): (p_o - p_e) / (1 - p_e), unweighted, each score being a category of its own.
+    """
+    n = len(pairs)
+    if not n:
+        return None
+    observed = sum(a == b for a, b in pairs) / n
+    first, second = (Counter(scores) for scores in zip(*pairs, strict=True))
+    expected = sum(first[score] * second[score] for score in first) / n**2
+    return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
 def _half_to_the(n: int, k: int) -> float:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from assay.report.paired import agreement, mcnemar, paired_difference
+from assay.report.paired import (
+    agreement,
+    cohens_kappa,
+    mcnemar,
+    paired_difference,
+)
 
 
 def test_the_interval_is_that_of_the_mean_of_differences():
@@ -52,3 +57,15 @@ def test_agreement_counts_partly_right_as_not_right():
     found = agreement([(1, 1), (1, 0.5), (0.5, 0), (0, 1), (0, 1)])
     assert (found.both_right, found.only_a, found.only_b, found.neither) == (1, 1, 2, 1)
     assert agreement([(1, 1)]).p_value is None
+
+
+def test_kappa_is_that_of_the_textbook():
+    # Two readers of 50 proposals: both yes 20, both no 15, 5 and 10 apart: (0.7 - 0.5) / (1 - 0.5).
+    pairs = [(1, 1)] * 20 + [(1, 0)] * 5 + [(0, 1)] * 10 + [(0, 0)] * 15
+    assert cohens_kappa(pairs) == pytest.approx(0.4)
+
+
+def test_judges_that_only_ever_say_one_thing_have_no_kappa():
+    assert cohens_kappa([(1, 1)] * 9) is None
+    assert cohens_kappa([]) is None
+    assert cohens_kappa([(1, 1), (0, 0), (0.5, 0.5)]) == 1
