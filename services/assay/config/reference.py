@@ -87,6 +87,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
             "`chat_template_kwargs`, …), as upstream's does. Refused there: what resembles a listed key, "
             "keys of the run such as `nproc`, secrets such as `api_key`, `stream: true`, and what JSON "
             "cannot say.\n\n"
+            "A `name` of VLMEvalKit's `supported_VLM` instead of `CustomAPIModel` is a local model: its other "
+            "keys are arguments of its class, and `trust_remote_code`, `gpus`, `python` and `revision` "
+            "(docs/local-models.md).\n\n"
             "Also refused: an `api_base` that is only a base (`…/v1`), a `type` that holds `ernie` "
             "(VLMEvalKit would ask another server), the same entry twice."
         ),

@@ -39,10 +39,15 @@ def test_evalscopes_documented_file_is_accepted_unmodified():
     assert found.secrets[model.key].get_secret_value() == "EMPTY"
 
 
-def test_evalscopes_documented_local_class_is_refused_because_those_come_later():
+def test_evalscopes_documented_local_file_is_refused_for_nothing_but_its_weights():
     with pytest.raises(ConfigError) as caught:
-        load_file(DATA / "eval_local.yaml")
-    assert caught.value.path == "eval_config.model[0].name"
+        resolve(
+            load_file(DATA / "eval_local.yaml"),
+            environ={},
+            lmu_data=(),
+            base_dir=Path("/nowhere"),
+        )
+    assert caught.value.path == "eval_config.model[0].model_path"
     assert not caught.value.more
 
 

@@ -26,6 +26,11 @@ def source(**keys: Any) -> dict[str, Any]:
     return changed(dataset_sources={"mine": keys})
 
 
+def local(**keys: Any) -> dict[str, Any]:
+    """A good file with a local model."""
+    return one(C + "model", [{"name": "qwen_chat", **keys}])
+
+
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     # What is wrong, the file, the path of the error, a word of the reason, a word of the cure.
     ("no_eval_config", {"work_dir": "o"}, "eval_config", "missing", "add it"),
@@ -47,8 +52,11 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("data_holds_a_number", one(C + "data", [7]), "eval_config.data[0]", "must be text", "quotes"),
     ("no_models", one(C + "model", []), "eval_config.model", "empty", "at least one"),
     ("model_is_a_map", one(C + "model", {"name": "x"}), "eval_config.model", "list", "- "),
-    ("model_is_a_name", one(C + "model", ["qwen_chat"]), MODEL, "own process", "CustomAPIModel"),
-    ("local_class", one(M + "name", "qwen_chat"), f"{MODEL}.name", "come later", "vLLM"),
+    ("unknown_local_model", one(C + "model", ["qwen_chatt"]), f"{MODEL}.name", "has no model", "did you mean qwen_chat?"),
+    ("client_of_a_service", local(name="GPT4o"), f"{MODEL}.name", "client of a service", "CustomAPIModel"),
+    ("weights_that_are_not_there", local(model_path="models/none"), f"{MODEL}.model_path", "no folder", "hf://"),
+    ("no_cards", local(gpus=0), f"{MODEL}.gpus", "is 0", "from 1"),
+    ("trust_in_words", local(trust_remote_code="yes"), f"{MODEL}.trust_remote_code", "is yes", "true or false"),
     ("misspelt_class", one(M + "name", "CustomApiModel"), f"{MODEL}.name", "CustomAPIModel", "did you mean"),
     ("no_type", one(M + "type", REMOVE), f"{MODEL}.type", "missing", "add it"),
     ("number_as_type", one(M + "type", 7), f"{MODEL}.type", "must be text", "quotes"),
