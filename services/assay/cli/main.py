@@ -12,6 +12,7 @@ from assay.cli.doctor import DOCTOR_CODES, doctor
 from assay.cli.errors import DONE_CODES
 from assay.cli.list import list_runs
 from assay.cli.logs import logs
+from assay.cli.models import app as models
 from assay.cli.rejudge import rejudge
 from assay.cli.report import report
 from assay.cli.retry import retry
@@ -49,6 +50,7 @@ app.command(epilog=EXIT_CODES)(rejudge)
 app.command(epilog=REPORT_CODES)(report)
 app.command(epilog=DONE_CODES)(compare)
 app.add_typer(datasets)
+app.add_typer(models)
 app.command(epilog=DONE_CODES)(submit)
 app.command("list", epilog=DONE_CODES)(list_runs)
 app.command(epilog=DONE_CODES)(status)

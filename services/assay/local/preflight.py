@@ -1,4 +1,4 @@
-"""One question to the judge before anything is asked of a model: `local.run` calls it.
+"""What is asked before a model is: the judge, and whether local models fit; `local.run` calls it.
 
 A run takes hours and its judge comes last. What is wrong with its address, its key or its name shows here.
 """
@@ -6,15 +6,17 @@ A run takes hours and its judge comes last. What is wrong with its address, its 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import SecretStr
 
 from assay.domain.errors import ConfigError
 from assay.domain.judge import judge_model
-from assay.domain.run import Judge
+from assay.domain.run import Judge, Model
 from assay.domain.sample import UnscoredReason
 from assay.worker.engines.judge import JudgeEngine
+from assay.worker.engines.model_check import check, interpreter
 from assay.worker.engines.outcome import AttemptFailure, EndpointFailure, Outcome
 
 _ATTEMPTS = 3
@@ -45,6 +47,16 @@ async def ask_judge(judge: Judge, key: SecretStr) -> None:
             f"{judge.served_name} does not answer, so no model was asked anything: {said}",
             "see to the judge, or go on regardless with --no-preflight: what needs it is judged last",
         )
+
+
+async def check_models(models: Sequence[Model], environ: Mapping[str, str]) -> None:
+    """Returns where nothing speaks against building these local models with their interpreters.
+
+    Raises:
+        ConfigError: something does.
+    """
+    for model in models:
+        await check(model, interpreter(model, environ))
 
 
 async def _asked(engine: JudgeEngine) -> str:

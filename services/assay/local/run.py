@@ -112,6 +112,7 @@ def run(
         StoreFullError: the run's folder cannot be made or written.
     """
     resolved = _resolved(source)
+    check_local_models(resolved.run)
     if preflight:
         check_judge(resolved.run, resolved.secrets)
     folder = _folder(
@@ -194,6 +195,21 @@ def _resolved(source: Mapping[str, object] | str | Path) -> Resolved:
     return resolve(
         file, environ=os.environ, lmu_data=lmu_folders(), base_dir=Path.cwd()
     )
+
+
+def check_local_models(run: Run) -> None:
+    """Sees that the run's local models can be built here, as far as that shows without building them.
+
+    Raises:
+        ConfigError: one cannot, with the cure.
+    """
+    here = [model for model in run.models if model.local is not None]
+    if not here or run.mode is Mode.EVAL:
+        return
+    # Only who has one pays for importing what looks.
+    from assay.local.preflight import check_models  # noqa: PLC0415
+
+    _to_its_end(check_models(here, os.environ))
 
 
 def check_judge(run: Run, keys: Mapping[str, SecretStr]) -> None:

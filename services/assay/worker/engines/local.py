@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections import deque
@@ -31,7 +30,7 @@ from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskId
 from assay.worker.engines.body import Content, Exchange
 from assay.worker.engines.canary import CANARY_TEXT
-from assay.worker.engines.model_check import cards, check, cure_of
+from assay.worker.engines.model_check import cards, check, cure_of, interpreter
 from assay.worker.engines.model_process import ModelProcess, ProcessEndedError
 from assay.worker.engines.openai import Attempt
 from assay.worker.engines.outcome import (
@@ -78,7 +77,7 @@ class LocalEngine:
         self._model = model
         self._local = model.local
         self._environ = environ
-        self._python = self._local.python or environ.get("ASSAY_LOCAL_PYTHON") or ""
+        self._python = interpreter(model, environ)
         self._clock = clock
         self._folder = Path(tempfile.mkdtemp(prefix="assay-model-"))
         self._log_file = log or self._folder / "model.log"
@@ -94,12 +93,11 @@ class LocalEngine:
         Raises:
             ConfigError: it cannot be built here: where, why, and the cure.
         """
-        python = self._python or sys.executable
-        await check(self._model, python)
+        await check(self._model, self._python)
         groups = await cards(self._local.gpus, self._environ)
         for group in groups:
             environ = {**self._environ, **group}
-            self._processes.append(ModelProcess(python, self._log_file, environ))
+            self._processes.append(ModelProcess(self._python, self._log_file, environ))
         told = await asyncio.gather(*(self._build(each) for each in self._processes))
         self._replicas = [
             asyncio.create_task(self._serve(process, stateful=bool(said["state"])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def _check_code(model: Model, folder: Path) -> None:
             f"the weights in {folder} bring code of their own, which would run as you",
             "look at it, and write trust_remote_code: true beside the model if it may",
         )
+
+
+def interpreter(model: Model, environ: Mapping[str, str] = os.environ) -> str:
+    """What runs a local model: its own `python`, the user's for all, else ours, if it has torch."""
+    assert model.local is not None
+    return model.local.python or environ.get("ASSAY_LOCAL_PYTHON") or sys.executable
 
 
 async def probe(python: str) -> Mapping[str, Any]:
