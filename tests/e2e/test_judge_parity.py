@@ -1,8 +1,6 @@
-"""With a judge whose replies parse, verdicts, tables and requests are real VLMEvalKit's, family by family."""
+"""Awkward predictions are judged and scored as real VLMEvalKit has it; so is what its other client asks."""
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 
@@ -15,21 +13,6 @@ AWKWARD = (
     *("MMStar", "POPE", "MMBench_DEV_EN", "MathVista_MINI", "MathVision"),
     *("MMVet", "LLaVABench"),
 )
-
-
-@pytest.mark.parametrize("name", JUDGED)
-async def test_verdicts_tables_and_requests_are_upstreams(tmp_path, name, capsys):
-    skip_without_peer()
-    table = JUDGED[name]
-    with judge_endpoint() as endpoint:
-        ours, theirs, asker = await judged.both(
-            tmp_path, name, table.columns, table.answers, endpoint
-        )
-    line = judged.compared(ours, theirs, endpoint, asker)
-    with capsys.disabled():
-        sys.stdout.write(f"{name} ({table.what}): {line}\n")
-    assert line.unequal == 0
-    assert line.requests > 0
 
 
 @pytest.mark.parametrize("name", AWKWARD)

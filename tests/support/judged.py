@@ -209,7 +209,7 @@ def compared(ours: Judged, theirs: Peer, endpoint: JudgeEndpoint, asker) -> Line
     own = {key: min(scores[each] for each in ids) for key, ids in parts.items()}
     apart = [key for key, score in theirs.verdicts.items() if own[key] != score]
     figures = {(m["split"], m["name"]): m["value"] for m in ours.done["metrics"]}
-    expected = _figures(theirs.scores)
+    expected = figures_of(theirs.scores)
     apart += [str(key) for key, value in expected.items() if figures[key] != value]
     apart += differing_files(ours.out, theirs.out)
     asked = {json.dumps(json.loads(r.body), sort_keys=True) for r in asker.asked}
@@ -230,7 +230,8 @@ _LABELS = ("split", "Task&Skill", "Subject", "Category", "set")
 """Columns of upstream's tables that say what a line is about."""
 
 
-def _figures(scores) -> dict[tuple[str, str], object]:
+def figures_of(scores) -> dict[tuple[str, str], object]:
+    """What upstream's evaluate() returned, by split and column; an empty cell is None."""
     found: dict[tuple[str, str], object] = {}
     for cells in scores:
         record = dict(cells)

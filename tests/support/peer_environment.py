@@ -91,6 +91,8 @@ def run_peer(
     drop_failed: bool = False,
     skip_sleep: bool = True,
     timeout: float = 600.0,
+    script: Path = SCRIPT,
+    environment: Mapping[str, str] = {},
 ) -> PeerRun:
     """Runs VLMEvalKit's own inference and `evaluate()` and returns what it left.
 
@@ -107,6 +109,8 @@ def run_peer(
             those that upstream counts together with one of them.
         skip_sleep: leave out upstream's random pauses; they cannot change a result.
         timeout: seconds for the whole run.
+        script: what is run there.
+        environment: variables that upstream reads.
 
     Raises:
         PeerUnavailableError: there is no environment to run it in.
@@ -125,16 +129,17 @@ def run_peer(
     }
     (folder / "job.json").write_text(json.dumps(job))
     # A scrubbed environment: VERBOSE, http_proxy and their like change what upstream does.
-    environment = {
+    scrubbed = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "LMUData": str(lmu_data),
         "PYTHONHASHSEED": "0",
+        **environment,
     }
     with (folder / "peer.log").open("wb") as log:
         code = subprocess.run(
-            [str(peer_python()), str(SCRIPT), str(folder / "job.json")],
-            env=environment,
+            [str(peer_python()), str(script), str(folder / "job.json")],
+            env=scrubbed,
             stdout=log,
             stderr=subprocess.STDOUT,
             timeout=timeout,

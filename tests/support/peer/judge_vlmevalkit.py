@@ -12,19 +12,13 @@ import os
 import sys
 from pathlib import Path
 
+import judged_verdicts
 import row_verdicts
 import run_vlmevalkit
 
 JOB = json.loads(Path("job.json").read_text())
 JUDGE = JOB["judge"]["model"]
 FAILED = "Failed to obtain answer via API."
-
-
-def mend_llavabench():
-    import vlmeval.smp.log
-
-    sys.modules["vlmeval.dataset.smp"] = vlmeval.smp
-    sys.modules["vlmeval.dataset.smp.log"] = vlmeval.smp.log
 
 
 def write(dataset, path):
@@ -43,68 +37,6 @@ def write(dataset, path):
     dump(data, str(path))
 
 
-def verdicts(dataset, path):
-    """Each row's score, or each question's in rotations, from upstream's result files."""
-    if hasattr(dataset, "dataset_map"):
-        return members(dataset, path)
-    stem = str(path).removesuffix(".xlsx")
-    return READERS.get(type(dataset).__name__, choices)(dataset, stem)
-
-
-def members(dataset, path):
-    found = {}
-    for name, member in dataset.dataset_map.items():
-        own = Path(str(path).replace(dataset.dataset_name, name))
-        numbers = row_verdicts._numbers(dataset, name)
-        for key, score in verdicts(member, own).items():
-            found[numbers[key]] = score
-    return found
-
-
-def choices(_dataset, stem):
-    if Path(f"{stem}_auxmatch.xlsx").exists():
-        return row_verdicts._column(f"{stem}_auxmatch.xlsx", "score")
-    return row_verdicts._column(f"{stem}_{JUDGE}_result.xlsx", "hit")
-
-
-def checked(module):
-    def read(_dataset, stem):
-        from importlib import import_module
-
-        from vlmeval.smp import load
-
-        check = import_module(f"vlmeval.dataset.utils.{module}").post_check
-        data = load(f"{stem}_{JUDGE}.xlsx")
-        rows = [data.iloc[row] for row in range(len(data))]
-        return {str(row["index"]): float(check(row, prefetch=False)) for row in rows}
-
-    return read
-
-
-def conversations(_dataset, stem):
-    from vlmeval.smp import load
-
-    found = {}
-    for index, answer in load(f"{stem}_{JUDGE}.pkl").items():
-        scores = answer["res"].astype(float)
-        found[str(index)] = float(scores["Overall Score"].clip(0, 10).mean() / 10)
-    return found
-
-
-READERS = {
-    "MathVista": checked("mathvista"),
-    "MathVision": checked("mathv"),
-    "MMVet": lambda _d, stem: row_verdicts._column(f"{stem}_{JUDGE}.xlsx", "score"),
-    "LLaVABench": lambda _d, stem: {
-        key: score / 10
-        for key, score in row_verdicts._column(
-            f"{stem}_openai_result.xlsx", "score"
-        ).items()
-    },
-    "MMDUDataset": conversations,
-}
-
-
 def main():
     if JOB["sympy"]:
         run_vlmevalkit.HOLLOW = tuple(
@@ -117,7 +49,7 @@ def main():
     run_vlmevalkit.forget_md5()
     run_vlmevalkit.own_temporary_files()
     run_vlmevalkit.small_pool()
-    mend_llavabench()
+    judged_verdicts.mend_llavabench()
     dataset = build_dataset(JOB["dataset"])
     Path("out").mkdir()
     path = Path("out").resolve() / f"m_{JOB['dataset']}.xlsx"
@@ -125,7 +57,7 @@ def main():
     scores = dataset.evaluate(str(path), **JOB["judge"])
     told = {
         "scores": scores.to_dict("records") if hasattr(scores, "columns") else scores,
-        "verdicts": verdicts(dataset, path),
+        "verdicts": judged_verdicts.verdicts(dataset, path, JUDGE),
         "rotations": row_verdicts.rotations(dataset),
     }
     Path("told.json").write_text(json.dumps(told, default=float))
