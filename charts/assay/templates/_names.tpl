@@ -99,7 +99,7 @@ labels:
 
 {{/* A model's key, as VLMEvalKit names its folder. */}}
 {{- define "assay.model.key" -}}
-{{- regexReplaceAll "^.*/" (toString .type) "" | replace ":" "-" | replace "." "_" -}}
+{{- regexReplaceAll "^.*/" (toString (default .name .type)) "" | replace ":" "-" | replace "." "_" -}}
 {{- end -}}
 
 {{/*

@@ -75,7 +75,11 @@ def submission_of(
     # The engines that are launched have addresses of which the file need not speak.
     served = addressed(document, read_placement(placement))
     resolved = resolve(
-        parse(served), environ=environ, lmu_data=(), base_dir=file.resolve().parent
+        parse(served),
+        environ=environ,
+        lmu_data=(),
+        base_dir=file.resolve().parent,
+        here=False,
     )
     name = name or name_of(str(document.get("run_name") or "") or file.stem)
     _check_name(name)
@@ -86,7 +90,7 @@ def submission_of(
     if JUDGE_QUEUE in resolved.secrets:
         keys["judge"] = resolved.secrets[JUDGE_QUEUE].get_secret_value()
     addresses = [
-        "" if entry.get("api_base") else model.endpoint.api_base
+        "" if model.local or entry.get("api_base") else model.endpoint.api_base
         for entry, model in zip(
             served["eval_config"]["model"], resolved.run.models, strict=True
         )

@@ -108,6 +108,26 @@ class Store(Section):
     demo: Demo
 
 
+class LocalPods(Section):
+    """A local model in its worker: the image is `images.torch`."""
+
+    claim: str = Field(
+        default="",
+        description=(
+            "A PersistentVolumeClaim with the weights, mounted for reading; empty: a hub has them."
+        ),
+    )
+    path: str = Field(
+        default="/weights",
+        description="Where it is mounted: the model's `model_path` begins with it.",
+    )
+    gpus: int = Field(
+        default=1,
+        ge=0,
+        description="Of `gpuResource` for each worker; one process per `gpus` of the model's entry.",
+    )
+
+
 class ModelPods(Scheduling):
     """How a model's workers run; nothing here changes a score, but `serving` names other weights."""
 
@@ -116,6 +136,9 @@ class ModelPods(Scheduling):
     )
     serving: Serving | None = Field(
         default=None, description="An engine beside each worker; null: none."
+    )
+    local: LocalPods = Field(
+        default=LocalPods(), description="What a local model's worker is given."
     )
 
 

@@ -30,7 +30,13 @@ from assay.domain.run import Decoding, Endpoint, LocalModel, Model, PicturePolic
 
 _TIMEOUT = 1800.0
 """Seconds for one sample; upstream waits for ever."""
-_OURS = {"trust_remote_code": bool, "gpus": int, "python": str, "revision": str}
+_OURS = {
+    "trust_remote_code": bool,
+    "gpus": int,
+    "python": str,
+    "revision": str,
+    "weights_sha256": str,
+}
 """Keys of ours beside the class's arguments, and their types."""
 _HUB = "hf://"
 _READERS = 4
@@ -49,7 +55,7 @@ def admit_local(
     given: Mapping[str, Any],
     path: str,
     config: EvalConfig,
-    base_dir: Path,
+    base_dir: Path | None,
 ) -> AdmittedLocal:
     """The model of an entry that names one of VLMEvalKit's classes.
 
@@ -58,7 +64,7 @@ def admit_local(
         given: the entry's other keys.
         path: of the entry, for messages.
         config: the file's settings for all models.
-        base_dir: what relative paths start from.
+        base_dir: what relative paths start from; None: the weights are not here, but in pods.
 
     Raises:
         ConfigError: there is no such name, its arguments are wrong, or its weights are not there.
@@ -77,11 +83,18 @@ def admit_local(
     taken = {k: v for k, v in given.items() if k not in _OURS and takes(cls, k)}
     dropped = [key for key in given if key not in _OURS and key not in taken]
     weights, digest = _weights(taken, upstream, cls, path, base_dir)
+    wanted = ours.get("weights_sha256", digest)
+    if digest and wanted != digest:
+        raise ConfigError(
+            f"{path}.weights_sha256",
+            f"the weights in {weights} are {digest}",
+            "name those that are meant, or remove it",
+        )
     local = LocalModel(
         weights=weights,
         argument=cls.weights,
         arguments={key: v for key, v in taken.items() if key != cls.weights},
-        digest=digest,
+        digest=digest or ours.get("weights_sha256", ""),
         trust_remote_code=ours.get("trust_remote_code", False),
         gpus=ours.get("gpus", 1),
         python=ours.get("python", ""),
@@ -141,7 +154,7 @@ def _weights(
     upstream: UpstreamModel,
     cls: UpstreamClass,
     path: str,
-    base_dir: Path,
+    base_dir: Path | None,
 ) -> tuple[str, str]:
     """What the class is to load, and the digest of its files; empty: they are a hub's."""
     field = f"{path}.{cls.weights}"
@@ -157,6 +170,8 @@ def _weights(
         raise ConfigError(field, f"is {printable(given)}", "write the folder's name")
     if given.startswith(_HUB):
         return given.removeprefix(_HUB), ""
+    if base_dir is None:
+        return _in_pods(given, upstream, field), ""
     folder = located(given, base_dir).absolute()
     if folder.is_dir():
         return str(folder), digest_of(folder, field)
@@ -166,6 +181,16 @@ def _weights(
         field,
         f"there is no folder {printable(str(folder), 200)}",
         f"put the weights there, or name the hub's repository as {_HUB}owner/name",
+    )
+
+
+def _in_pods(given: str, upstream: UpstreamModel, field: str) -> str:
+    if given.startswith("/") or given in _repositories(upstream):
+        return given
+    raise ConfigError(
+        field,
+        f"{printable(given, 200)} starts from a folder, and pods have none of yours",
+        "write where the weights' claim is mounted, such as /weights/Qwen-VL-Chat (models.<key>.local)",
     )
 
 
@@ -221,7 +246,13 @@ def _notes(
         notes.append(
             f"{path}: {', '.join(dropped)} {verb} dropped: the class {cls.name} takes no such argument."
         )
-    if not local.digest:
+    if local.digest:
+        notes.append(f"{path}: the weights are {local.digest[:16]}.")
+    elif local.weights.startswith("/"):
+        notes.append(
+            f"{path}: the weights are what {local.weights} holds; `weights_sha256` would say which."
+        )
+    else:
         notes.append(
             f"{path}: the weights are what the hub gives for {local.weights}; `revision` pins them."
         )

@@ -35,9 +35,16 @@ def admit_models(
     config: EvalConfig,
     problems: list[ConfigError],
     environ: Mapping[str, str],
-    base_dir: Path,
+    base_dir: Path | None,
 ) -> ModelSet:
-    """The models of the file; what is refused is added to `problems`, and its model left out."""
+    """The models of the file; what is refused is added to `problems`, and its model left out.
+
+    Args:
+        config: the file's.
+        problems: takes what is refused.
+        environ: for keys and addresses.
+        base_dir: what paths of weights start from; None: they are paths of pods.
+    """
     models: list[Model] = []
     tokens: list[SecretStr] = []
     notes: list[str] = []

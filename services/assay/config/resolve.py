@@ -59,6 +59,7 @@ def resolve(
     environ: Mapping[str, str],
     lmu_data: Sequence[Path],
     base_dir: Path,
+    here: bool = True,
 ) -> Resolved:
     """Admits the run a file asks for.
 
@@ -67,6 +68,7 @@ def resolve(
         environ: for the keys and addresses upstream reads there.
         lmu_data: folders that may hold `NAME.tsv`.
         base_dir: what relative paths start from.
+        here: the run's workers see this machine's folders; else local models' weights are their pods'.
 
     Raises:
         ConfigError: everything that is refused, in one error.
@@ -79,7 +81,7 @@ def resolve(
         use_cache = _continued(file, base_dir)
     datasets = _datasets(file, problems, lmu_data, base_dir)
     judge = _judge(config, datasets, problems, environ)
-    admitted = admit_models(config, problems, environ, base_dir)
+    admitted = admit_models(config, problems, environ, base_dir if here else None)
     if problems:
         raise joined(_distinct(problems))
     run = Run(

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from assay.config.chart import ModelPods, Platform, Scheduling
+from assay.config.chart import LocalPods, ModelPods, Platform, Scheduling
 from assay.config.sections import Section
 from assay.config.serving import Serving
 
@@ -59,6 +59,12 @@ _NAMED: tuple[tuple[str, str, type[Section], str], ...] = (
         "models.<key>.serving",
         Serving,
         "[serving.md](serving.md) tells how each engine is started.",
+    ),
+    (
+        "Models that are built in their workers",
+        "models.<key>.local",
+        LocalPods,
+        "For a name of VLMEvalKit's classes in `eval_config.model`: [local-models.md](local-models.md).",
     ),
 )
 

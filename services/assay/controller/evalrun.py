@@ -171,7 +171,7 @@ def _run(file: Mapping[str, Any], *, keyed: bool) -> Run:
         raise joined(problems)
     parsed = parse(_without_keys(file, keyed=keyed))
     # Relative paths have been refused: nothing is looked for on the controller's disk.
-    resolved = resolve(parsed, environ={}, lmu_data=(), base_dir=Path("/"))
+    resolved = resolve(parsed, environ={}, lmu_data=(), base_dir=Path("/"), here=False)
     if "endpoint_patience" in file:
         return resolved.run
     return replace(resolved.run, endpoint_patience=_PATIENCE)
@@ -265,6 +265,8 @@ def _check_addresses(run: Run) -> None:
             "name where the judge is served, or have an engine launched there: spec.placement.judge.serving",
         )
     for place, model in enumerate(run.models):
+        if model.local is not None:
+            continue
         if model.launched is None and is_loopback(model.endpoint.api_base):
             host = urlsplit(model.endpoint.api_base).hostname
             raise ConfigError(

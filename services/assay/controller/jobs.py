@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.controller.evalrun import Request
+from assay.controller.placement import PodImages
 from assay.controller.pods import (
     AUTHORITY,
     KEY,
@@ -23,10 +24,12 @@ from assay.controller.pods import (
     Manifest,
     Part,
     Platform,
+    Weights,
     pod_spec,
 )
 from assay.domain.identity import canonical_digest
 from assay.domain.judge import JUDGE_QUEUE, all_asked
+from assay.domain.run import Model
 from assay.domain.task import TaskId
 from assay.kube.objects import ObjectMeta
 from assay.kube.resources import EVAL_RUNS, JOBS
@@ -73,8 +76,9 @@ def worker_job(
     request = owner.request
     model, role = all_asked(request.run)[model_key], role_of(model_key)
     pods = request.placement.of(model.key)
-    # An engine of ours asks for no key, so none has to be there.
-    keyed = request.keys_secret and pods.serving is None
+    # What we launch or build asks for no key, so none has to be there.
+    ours = pods.serving is not None or model.local is not None
+    keyed = request.keys_secret and not ours
     key = (request.keys_secret, _key_of(model_key, request)) if keyed else None
     images = request.placement.images.over(platform.images)
     config = InferConfig(
@@ -91,7 +95,7 @@ def worker_job(
         role=role,
         container=WORKER,
         run_id=request.run_id,
-        image=images.judge if role is Role.JUDGE else images.worker,
+        image=_image(images, role, model),
         config=_json(config),
         scheduling=pods,
         grace=DRAIN_SECONDS + _DRAINED_SECONDS,
@@ -103,6 +107,14 @@ def worker_job(
         )
         if pods.serving
         else None,
+        weights=Weights(
+            claim=pods.local.claim,
+            path=pods.local.path,
+            gpus=pods.local.gpus,
+            gpu_resource=request.placement.gpu_resource,
+        )
+        if model.local is not None
+        else None,
     )
     spec = {
         **seats(pods.replicas),
@@ -111,6 +123,12 @@ def worker_job(
     }
     notes = {MODEL_NOTE: model.key}
     return _job(owner, part, platform, generation=generation, spec=spec, notes=notes)
+
+
+def _image(images: PodImages, role: Role, model: Model) -> str:
+    if role is Role.JUDGE:
+        return images.judge
+    return images.worker if model.local is None else images.torch
 
 
 def scorer_job(

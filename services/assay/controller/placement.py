@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
-from assay.config.chart import GpuPhases, ModelPods, Scheduling
+from assay.config.chart import GpuPhases, LocalPods, ModelPods, Scheduling
 from assay.config.naming import model_key, unique_keys
 from assay.config.problems import config_error, kept, printable
 from assay.config.sections import Section
@@ -103,11 +103,49 @@ def check_placement(placement: Placement, run: Run) -> None:
                 f"is no model of this run, which has {', '.join(known)}",
                 "name it so, or remove it",
             )
+    for model in run.models:
+        _check_local(placement.of(model.key), model)
     if placement.judge != ModelPods() and run.judge_model is None:
         raise ConfigError(
             "judge",
             f"no judge is asked in this run: it is decided by {run.judge}",
             "remove it, or name a judge in eval_config",
+        )
+
+
+def _check_local(pods: ModelPods, model: Model) -> None:
+    """Refuses what does not go with a local model, or only with one.
+
+    Raises:
+        ConfigError: names it.
+    """
+    local = model.local
+    if local is None:
+        if pods.local != LocalPods():
+            raise ConfigError(
+                f"models.{model.key}.local",
+                f"{model.key} is served: nothing is built in its worker",
+                "remove it, or name a class of VLMEvalKit's in eval_config.model",
+            )
+        return
+    if pods.serving is not None:
+        raise ConfigError(
+            f"models.{model.key}.serving",
+            f"{model.key} is built in its worker, so nobody would ask the engine",
+            "remove it, or use name: CustomAPIModel",
+        )
+    inside = local.weights.startswith(f"{pods.local.path.rstrip('/')}/")
+    if local.weights.startswith("/") and not (pods.local.claim and inside):
+        raise ConfigError(
+            f"models.{model.key}.local.claim",
+            f"{local.weights} is a folder of the pod, and no claim is mounted there",
+            f"name the claim with the weights; it is mounted at {pods.local.path}",
+        )
+    if pods.local.gpus % local.gpus and pods.local.gpus:
+        raise ConfigError(
+            f"models.{model.key}.local.gpus",
+            f"{pods.local.gpus} GPUs do not go round for replicas of {local.gpus}",
+            "name a multiple of the model's own gpus",
         )
 
 

@@ -120,6 +120,7 @@ class Part:
         grace: seconds it has to end after SIGTERM.
         key: a Secret and the name in it that holds the model's key; None: it needs none.
         beside: the engine that is launched beside it, as the pod has it; None: none is.
+        weights: what a model that is built in it is given; None: none is.
     """
 
     role: Role
@@ -131,6 +132,7 @@ class Part:
     grace: int
     key: tuple[str, str] | None = None
     beside: Beside | None = None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,22 @@ class Beside:
 
     serving: Serving
     served_name: str
+    gpu_resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What a worker is given that builds its model itself.
+
+    Attributes:
+        claim: with the weights; empty: a hub has them.
+        path: where it is mounted.
+        gpu_resource: what the scheduler calls a GPU.
+    """
+
+    claim: str
+    path: str
+    gpus: int
     gpu_resource: str
 
 
@@ -198,7 +216,7 @@ def _container(part: Part, pull_policy: str, mounts: list[Manifest]) -> Manifest
         "env": [{"name": CONFIG_VARIABLE, "value": part.config}],
         # Of a scorer nothing is counted, and nobody may reach it.
         **({} if part.role is Role.SCORER else {"ports": [_METRICS]}),
-        "resources": part.scheduling.resources or _MODEST,
+        "resources": _resources(part),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -209,6 +227,18 @@ def _container(part: Part, pull_policy: str, mounts: list[Manifest]) -> Manifest
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
+
+
+def _resources(part: Part) -> Manifest:
+    """As they are given, with the GPUs of a model that is built in the worker."""
+    given = part.scheduling.resources
+    weights = part.weights
+    if weights is None:
+        return given or _MODEST
+    if not weights.gpus:
+        return given
+    limits = {**(given.get("limits") or {}), weights.gpu_resource: str(weights.gpus)}
+    return {**given, "limits": limits}
 
 
 def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manifest]]:
@@ -240,6 +270,11 @@ def _volumes(part: Part, platform: Platform) -> tuple[list[Manifest], list[Manif
         place = {"mountPath": str(STORE_AUTHORITY.parent), "readOnly": True}
         mounted.append({"name": "store-authority", "secret": signed})
         mounts.append({"name": "store-authority", **place})
+    if part.weights is not None and part.weights.claim:
+        claim = {"claimName": part.weights.claim, "readOnly": True}
+        mounted.append({"name": "weights", "persistentVolumeClaim": claim})
+        place = {"mountPath": part.weights.path, "readOnly": True}
+        mounts.append({"name": "weights", **place})
     if part.key is not None:
         secret, name = part.key
         mounted.append({"name": "key", "secret": _secret(secret, name, KEY)})

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from assay.config.local_model import digest_of
 from assay.domain.errors import ConfigError
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskId
@@ -178,3 +179,16 @@ async def test_it_leaves_neither_processes_nor_pictures(tmp_path, python):
         assert list(folder.iterdir()) == []
     assert not folder.exists()
     assert not any(process.alive for process in made._processes)
+
+
+async def test_weights_that_have_changed_since_the_run_was_accepted_are_refused(
+    tmp_path, python
+):
+    place = weights(tmp_path / "weights")
+    made = LocalEngine(
+        small_model(python, place, digest=digest_of(place, "model_path"))
+    )
+    (place / "model.safetensors").write_text("others")
+    with pytest.raises(ConfigError, match="start a new run"):
+        await made.open()
+    await made.close()

@@ -22,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from assay.config.local_model import digest_of
 from assay.domain.errors import ConfigError
 from assay.domain.lease import LeasedSample
 from assay.domain.prompt import PicturePart, Turn
@@ -94,6 +95,7 @@ class LocalEngine:
             ConfigError: it cannot be built here: where, why, and the cure.
         """
         await check(self._model, self._python)
+        await self._check_digest()
         groups = await cards(self._local.gpus, self._environ)
         for group in groups:
             environ = {**self._environ, **group}
@@ -103,6 +105,25 @@ class LocalEngine:
             asyncio.create_task(self._serve(process, stateful=bool(said["state"])))
             for process, said in zip(self._processes, told, strict=True)
         ]
+
+    async def _check_digest(self) -> None:
+        """Whether these are still the weights that the run was accepted with.
+
+        Raises:
+            ConfigError: they are others.
+        """
+        local = self._local
+        folder = Path(local.weights)
+        if not (local.digest and folder.is_absolute()):
+            return
+        field = f"eval_config.model.{local.argument}"
+        found = await asyncio.to_thread(digest_of, folder, field)
+        if found != local.digest:
+            raise ConfigError(
+                field,
+                f"the weights in {folder} are {found}, and the run is about {local.digest}",
+                "put those back, or start a new run",
+            )
 
     async def close(self) -> None:
         """Ends every process and takes the pictures away."""
