@@ -144,8 +144,8 @@ def test_a_combination_that_cannot_work_is_refused_with_the_cure(
     ("model", "said"),
     [
         (
-            {"name": "qwen_chat", "model_path": "m"},
-            "model.0.name: qwen_chat is a model",
+            {"name": "qwen_chat", "model_path": "/weights/m"},
+            "models.qwen_chat.local.claim: /weights/m is a folder of the pod",
         ),
         ({"name": "CustomAPIModel"}, "model.0.type: is missing"),
         ({"name": "CustomAPIModel", "type": "m"}, "models.m.serving"),
