@@ -52,12 +52,16 @@ class Stub:
 
 
 @contextmanager
-def stub(latency: float, slots: int, capture: Path | None = None) -> Iterator[Stub]:
-    """Runs the referee until the block ends."""
+def stub(
+    latency: float, slots: int, capture: Path | None = None, answer: str = ""
+) -> Iterator[Stub]:
+    """Runs the referee until the block ends; `answer` is what it says to everything."""
     command = [sys.executable, str(HERE / "stub_server.py"), f"--latency={latency}"]
     command.append(f"--slots={slots}")
     if capture:
         command.append(f"--capture={capture}")
+    if answer:
+        command.append(f"--answer={answer}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

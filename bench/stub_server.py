@@ -20,7 +20,7 @@ import uvloop
 ANSWER = "A"
 
 
-def _answer() -> bytes:
+def _answer(text: str) -> bytes:
     body = json.dumps(
         {
             "id": "bench",
@@ -29,7 +29,7 @@ def _answer() -> bytes:
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": ANSWER},
+                    "message": {"role": "assistant", "content": text},
                     "finish_reason": "stop",
                 }
             ],
@@ -48,14 +48,14 @@ def _http(body: bytes, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
-_ANSWER = _answer()
-
-
 class Referee:
     """Slots, waiting requests and the clock; one for all connections."""
 
-    def __init__(self, latency: float, slots: int, capture: Path | None) -> None:
+    def __init__(
+        self, latency: float, slots: int, capture: Path | None, answer: str
+    ) -> None:
         self.latency = latency
+        self.answer = _answer(answer)
         self.slots = slots
         self.loop = asyncio.get_running_loop()
         self.capture = capture.open("wb") if capture else None
@@ -83,7 +83,7 @@ class Referee:
 
     def _finish(self, connection: "Connection") -> None:
         self.busy -= 1
-        connection.reply(_ANSWER)
+        connection.reply(self.answer)
         self.answers += 1
         self.last = time.time()
         if self.waiting:
@@ -175,7 +175,9 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    referee = Referee(arguments.latency, arguments.slots, arguments.capture)
+    referee = Referee(
+        arguments.latency, arguments.slots, arguments.capture, arguments.answer
+    )
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: Connection(referee), "127.0.0.1", arguments.port, backlog=4096
@@ -190,6 +192,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--capture", type=Path)
+    parser.add_argument("--answer", default=ANSWER)
     uvloop.run(serve(parser.parse_args()))
 
 

@@ -1,5 +1,6 @@
 """Whatever of a judged run is killed: the same bytes, and no answer that was acknowledged is paid again."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from support.local_runs import kill, processes_of, until
 pytestmark = pytest.mark.e2e
 
 COUNT = 60
-KILLS = 4
+KILLS = int(os.environ.get("ASSAY_TEST_KILLS", "4"))
+"""Of each part; more are asked for by name, since each costs a restart."""
 
 
 @pytest.fixture

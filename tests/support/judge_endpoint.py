@@ -59,6 +59,7 @@ class JudgeEndpoint:
         reply: a text, or an HTTP status, for a body; may be changed at any time.
         refuses: the HTTP status of everything; 0: it is well.
         delay: seconds that every reply takes.
+        headers: of every answer that is none.
         bodies: every body as canonical JSON -> how often it came.
     """
 
@@ -66,6 +67,7 @@ class JudgeEndpoint:
     reply: Callable[[dict], str | int] = sensible
     refuses: int = 0
     delay: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
     bodies: Counter[str] = field(default_factory=Counter)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -81,7 +83,9 @@ class JudgeEndpoint:
         reply = self.reply(body)
         await asyncio.sleep(self.delay)
         if isinstance(reply, int):
-            return web.json_response({"error": "as planned"}, status=reply)
+            return web.json_response(
+                {"error": "as planned"}, status=reply, headers=self.headers
+            )
         return _completion(reply)
 
 
