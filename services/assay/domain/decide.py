@@ -248,11 +248,12 @@ class _Plan:
         if not self._listening or (self._observed.sequential and self._infers()):
             return False
         waiting = queue is not None and queue.open_count > 0
-        there = self._observed.workers.get(JUDGE_QUEUE, ABSENT).count > 0
+        view = self._observed.workers.get(JUDGE_QUEUE, ABSENT)
+        early = view.count > 0 or self._observed.early_workers
         return (
             waiting
             or any(map(self._asks_judge, tasks))
-            or (there and any(map(self._judged_early, tasks)))
+            or (early and any(map(self._judged_early, tasks)))
         )
 
     def _infers(self) -> bool:
