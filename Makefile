@@ -25,7 +25,7 @@ PUSHED  = $(if $(REGISTRY),--registry $(REGISTRY)/assay --push)
 COMPILE = $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11 $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help init tools images cluster-up cluster-down test-cluster local demo-local demo test check lint type layers rules proto proto-check fmt bench lock clean
+.PHONY: help init tools images cluster-up cluster-down test-cluster local demo-local test-engines demo test check lint type layers rules proto proto-check fmt bench lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ $(LOCAL)/.complete: | $(UV)
 	@$(UV) pip install -q --python $(LOCAL_PYTHON) --require-hashes -r requirements/local.txt
 	@$(UV) pip install -q --python $(LOCAL_PYTHON) --require-hashes --no-deps -r requirements/vlmeval.txt
 	@touch $@
+
+test-engines: init $(LOCAL)/.complete ## run the tests with real engines and models (gigabytes, minutes)
+	@ASSAY_TEST_ENGINES=1 ASSAY_LOCAL_PYTHON=$(LOCAL_PYTHON) $(BIN)/pytest -q -s tests/engines $(TESTS)
 
 demo-local: $(VENV)/.runs $(LOCAL)/.complete ## evaluate a tiny vision-language model in process, on the processor
 	@ASSAY_LOCAL_PYTHON=$(LOCAL_PYTHON) $(BIN)/python examples/tiny-vlm/demo.py

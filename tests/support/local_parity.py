@@ -93,10 +93,19 @@ def write_tables(folder: Path) -> dict[str, Path]:
 def _rows(held_out, row: Callable[[int, int], Row]) -> Iterator[Row]:
     pairs = zip(held_out.scans[:ROWS], held_out.digits[:ROWS], strict=True)
     for number, (scan, digit) in enumerate(pairs):
-        buffer = io.BytesIO()
-        draw(scan).save(buffer, "PNG")
-        picture = base64.b64encode(buffer.getvalue()).decode()
+        picture = base64.b64encode(_png(scan)).decode()
         yield {"index": str(number), "image": picture, **row(int(digit), number)}
+
+
+def _png(scan) -> bytes:
+    buffer = io.BytesIO()
+    draw(scan).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def digits(count: int) -> list[bytes]:
+    """The first held-out digits as PNG."""
+    return [_png(scan) for scan in split()[1].scans[:count]]
 
 
 def run_both(folder: Path) -> Both:
