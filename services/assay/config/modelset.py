@@ -36,6 +36,7 @@ def admit_models(
     problems: list[ConfigError],
     environ: Mapping[str, str],
     base_dir: Path | None,
+    hub: str = "",
 ) -> ModelSet:
     """The models of the file; what is refused is added to `problems`, and its model left out.
 
@@ -44,6 +45,7 @@ def admit_models(
         problems: takes what is refused.
         environ: for keys and addresses.
         base_dir: what paths of weights start from; None: they are paths of pods.
+        hub: a mirror of the hub that weights come from; empty: itself.
     """
     models: list[Model] = []
     tokens: list[SecretStr] = []
@@ -59,7 +61,7 @@ def admit_models(
                 local = admit_local(
                     entry.name, entry.local_arguments, path, config, base_dir
                 )
-                models.append(local.model)
+                models.append(_at_hub(local.model, hub))
                 tokens.append(SecretStr("EMPTY"))
                 notes += local.notes
                 continue
@@ -123,6 +125,11 @@ def _model(
             img_size=entry.img_size, max_file_size=entry.max_file_size
         ),
     )
+
+
+def _at_hub(model: Model, hub: str) -> Model:
+    assert model.local is not None
+    return replace(model, local=replace(model.local, hub=hub))
 
 
 def _model_notes(
