@@ -70,9 +70,7 @@ def test_the_names_that_are_read_are_those_of_the_real_registry():
 
 
 async def test_one_sample_at_a_time_goes_as_fast_as_the_classes_own_bare_loop(tmp_path):
-    pictures = digits(COUNT)
-    for number, picture in enumerate(pictures):
-        (tmp_path / f"{number}.png").write_bytes(picture)
+    pictures = written(tmp_path)
     words = (NAME, str(WEIGHTS), json.dumps(PARAMETERS), str(tmp_path))
     before = said_by_peer("bare_loop.py", *words)["seconds"]
     engine = LocalEngine(model())
@@ -91,6 +89,13 @@ async def test_one_sample_at_a_time_goes_as_fast_as_the_classes_own_bare_loop(tm
     )
     assert ratio >= 0.8
     assert idle <= 1.0
+
+
+def written(folder):
+    pictures = digits(COUNT)
+    for number, picture in enumerate(pictures):
+        (folder / f"{number}.png").write_bytes(picture)
+    return pictures
 
 
 async def _paced(engine, dataset, pictures):

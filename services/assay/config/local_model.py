@@ -83,18 +83,11 @@ def admit_local(
     taken = {k: v for k, v in given.items() if k not in _OURS and takes(cls, k)}
     dropped = [key for key in given if key not in _OURS and key not in taken]
     weights, digest = _weights(taken, upstream, cls, path, base_dir)
-    wanted = ours.get("weights_sha256", digest)
-    if digest and wanted != digest:
-        raise ConfigError(
-            f"{path}.weights_sha256",
-            f"the weights in {weights} are {digest}",
-            "name those that are meant, or remove it",
-        )
     local = LocalModel(
         weights=weights,
         argument=cls.weights,
         arguments={key: v for key, v in taken.items() if key != cls.weights},
-        digest=digest or ours.get("weights_sha256", ""),
+        digest=_meant(digest, ours.get("weights_sha256", ""), weights, path),
         trust_remote_code=ours.get("trust_remote_code", False),
         gpus=ours.get("gpus", 1),
         python=ours.get("python", ""),
@@ -115,6 +108,17 @@ def admit_local(
         local=local,
     )
     return AdmittedLocal(model=model, notes=tuple(_notes(path, cls, dropped, local)))
+
+
+def _meant(digest: str, wanted: str, weights: str, path: str) -> str:
+    """The digest of the weights: as they are here, or as the user says."""
+    if digest and wanted and wanted != digest:
+        raise ConfigError(
+            f"{path}.weights_sha256",
+            f"the weights in {weights} are {digest}",
+            "name those that are meant, or remove it",
+        )
+    return digest or wanted
 
 
 def _known(name: str, path: str, root: Path) -> UpstreamModel:

@@ -23,13 +23,16 @@ from assay.config.evalconfig import EvalConfig
 from assay.config.file import EvalFile
 from assay.config.judge_model import JudgeModel, judge_of
 from assay.config.judging import check_judge_needed, judge_notes
-from assay.config.modelset import admit_models
+from assay.config.modelset import ModelSet, admit_models
 from assay.config.naming import located
 from assay.config.notes import key_notes, run_notes
 from assay.config.problems import joined, kept, printable
 from assay.domain.errors import ConfigError
 from assay.domain.judge import EXACT, JUDGE_QUEUE
 from assay.domain.run import Dataset, Mode, Run
+
+_HUB = "https://huggingface.co"
+"""Where weights come from that are named as a repository; `mirrors` may name another address for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +84,30 @@ def resolve(
         use_cache = _continued(file, base_dir)
     datasets = _datasets(file, problems, lmu_data, base_dir)
     judge = _judge(config, datasets, problems, environ)
-    admitted = admit_models(config, problems, environ, base_dir if here else None)
+    hub = (file.mirrors or {}).get(_HUB, "")
+    weights = base_dir if here else None
+    admitted = admit_models(config, problems, environ, weights, hub)
     if problems:
         raise joined(_distinct(problems))
-    run = Run(
+    return Resolved(
+        run=_run(file, datasets, judge, admitted, environ),
+        secrets=dict(admitted.secrets) | _judge_key(judge),
+        work_dir=located(file.work_dir, base_dir),
+        use_cache=use_cache,
+        reuse=_reuse(config),
+        no_timestamp=file.no_timestamp,
+    )
+
+
+def _run(
+    file: EvalFile,
+    datasets: tuple[Dataset, ...],
+    judge: JudgeModel | None,
+    admitted: ModelSet,
+    environ: Mapping[str, str],
+) -> Run:
+    config = file.eval_config
+    return Run(
         name=file.run_name,
         models=admitted.models,
         datasets=datasets,
@@ -107,14 +130,6 @@ def resolve(
                 datasets, file.dataset_sources or {}, config.limit, config.data
             ),
         ),
-    )
-    return Resolved(
-        run=run,
-        secrets=dict(admitted.secrets) | _judge_key(judge),
-        work_dir=located(file.work_dir, base_dir),
-        use_cache=use_cache,
-        reuse=_reuse(config),
-        no_timestamp=file.no_timestamp,
     )
 
 

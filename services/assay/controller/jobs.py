@@ -107,14 +107,7 @@ def worker_job(
         )
         if pods.serving
         else None,
-        weights=Weights(
-            claim=pods.local.claim,
-            path=pods.local.path,
-            gpus=pods.local.gpus,
-            gpu_resource=request.placement.gpu_resource,
-        )
-        if model.local is not None
-        else None,
+        weights=_weights(request, model),
     )
     spec = {
         **seats(pods.replicas),
@@ -123,6 +116,19 @@ def worker_job(
     }
     notes = {MODEL_NOTE: model.key}
     return _job(owner, part, platform, generation=generation, spec=spec, notes=notes)
+
+
+def _weights(request: Request, model: Model) -> Weights | None:
+    """What a model that is built in its worker is given."""
+    if model.local is None:
+        return None
+    given = request.placement.of(model.key).local
+    return Weights(
+        claim=given.claim,
+        path=given.path,
+        gpus=given.gpus,
+        gpu_resource=request.placement.gpu_resource,
+    )
 
 
 def _image(images: PodImages, role: Role, model: Model) -> str:

@@ -75,6 +75,14 @@ def test_a_hubs_weights_are_taken_by_name_and_the_report_says_they_may_change():
     assert [note for note in run.notes if "`revision` pins them" in note]
 
 
+def test_a_mirror_of_the_hub_is_where_weights_are_fetched_and_names_nothing():
+    mirror = {"https://huggingface.co": "https://mirror.example"}
+    plain = changed(eval_config__model=["qwen_chat"])
+    mirrored = resolved(plain | {"mirrors": mirror}).run
+    assert mirrored.models[0].local.hub == "https://mirror.example"
+    assert spec_digest(mirrored) == spec_digest(resolved(plain).run)
+
+
 def test_a_served_model_is_read_as_before():
     document = changed()
     assert resolved(copy.deepcopy(document)).run.models[0].local is None
