@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -36,11 +37,13 @@ from assay.telemetry.exposition import exposed
 from assay.telemetry.log import set_up_logging
 from assay.worker.contact import Timing
 from assay.worker.engines.judge import JudgeEngine
-from assay.worker.engines.local import LocalEngine
 from assay.worker.engines.openai import OpenAIEngine
 from assay.worker.loop import WorkerLoop
 from assay.worker.metrics import WorkerCollector
 from assay.worker.pictures import PictureReader
+
+if TYPE_CHECKING:
+    from assay.worker.engines.local import LocalEngine
 
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +91,9 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
 def _engine(config: InferConfig, model: Model) -> OpenAIEngine | LocalEngine:
     """What answers: a model that is built here, a judge's endpoint, or a model's."""
     if model.local is not None:
+        # It reads VLMEvalKit's source and what goes with it, which the slim image does not have.
+        from assay.worker.engines.local import LocalEngine  # noqa: PLC0415
+
         log = config.log_file
         beside = None if log is None else log.with_name(f"model-{model.key}.log")
         return LocalEngine(model, log=beside)
