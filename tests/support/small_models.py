@@ -50,6 +50,7 @@ _FILES = {
             def __init__(self, model_path, greeting="hello"):
                 print("loading", model_path)
                 self.words = (Path(model_path) / "model.safetensors").read_text()
+                if self.words == "slow": import time; time.sleep(600)
                 if self.words == "too large": raise torch.OutOfMemoryError("CUDA out of memory")
                 if self.words == "code": dynamic_module_utils.get_cached_module_file(model_path)
                 if self.words == "package": import flash_attention_of_yesterday

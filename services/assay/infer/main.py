@@ -75,11 +75,21 @@ async def infer(config: InferConfig, model: Model, pictures: PictureReader) -> E
             drain_seconds=config.drain_seconds,
             pictures=pictures,
         )
+        opening = asyncio.create_task(engine.open())
+
+        def go() -> None:
+            loop.drain()
+            # A local model loads for minutes, and nobody waits for it any more.
+            opening.cancel()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, loop.drain)
+            asyncio.get_running_loop().add_signal_handler(number, go)
         async with _serving(config, loop) as address:
             try:
-                await engine.open()
+                await asyncio.wait([opening])
+                if opening.cancelled():
+                    return ExitCode.RETRY
+                opening.result()
                 announce_ready(config, address)
                 async with exposed(_registry(config, loop), config.metrics_listen):
                     await loop.run()
