@@ -35,7 +35,11 @@ def test_a_judge_decides_what_rules_cannot_read(asked, judge, tmp_path):
     assert done.returncode == 0, done.stderr
     found = report(tmp_path / "run")
     (task,) = found["tasks"]
-    assert task["judge"]["name"] == "judge-1"
+    told = task["judge"]
+    assert (told["name"], told["model"]) == ("judge-1", "judge-1")
+    assert told["api_base"] == f"{judge.base}/chat/completions"
+    assert len(told["prompts"]) == 64
+    assert told["upstream"]
     assert task["counts"]["scored"] == 24
     assert set(judge.bodies.values()) == {1}
     used = found["settings"]["judge"]["used"]
@@ -43,6 +47,13 @@ def test_a_judge_decides_what_rules_cannot_read(asked, judge, tmp_path):
     heard = table(tmp_path / "run", ".judge.parquet")
     assert {json.loads(body)["model"] for body in heard["request"]} == {"judge-1"}
     assert len(heard) == 8
+
+
+def test_the_page_shows_what_the_judge_was_asked_and_what_it_replied(asked, tmp_path):
+    assert asked.run(tmp_path / "run").returncode == 0
+    page = (tmp_path / "run/report.html").read_text()
+    assert page.count("asked: You are an AI assistant who will help me") == 8
+    assert "replied: " in page
 
 
 def test_a_dataset_that_only_a_judge_scores_is_scored(desk, stub, judge, tmp_path):

@@ -18,6 +18,9 @@ from assay.domain.task import TaskId
 JUDGE_QUEUE = ".judge"
 """The queue of a run's judge requests; no model's key has a dot."""
 
+JUDGE_PROMPTS = "judge_prompts"
+"""Where a score's provenance names what its judge was asked."""
+
 EXACT = "exact_matching"
 """Nobody is asked: rules decide alone."""
 

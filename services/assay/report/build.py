@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import urlsplit, urlunsplit
 
+from assay.domain.judge import EXACT, JUDGE_PROMPTS
 from assay.domain.report import RunReport, TaskReport
-from assay.domain.run import Dataset, Model, SourceOverride
+from assay.domain.run import Dataset, Model, Run, SourceOverride
 from assay.domain.score import Metric
 from assay.domain.task import TaskState
 
@@ -46,7 +47,7 @@ def report_json(report: RunReport) -> bytes:
                 "fresh": run.fresh,
             },
             "notes": list(run.notes),
-            "tasks": [_task(task) for task in report.tasks],
+            "tasks": [_task(task, run) for task in report.tasks],
             "provenance": _provenance(report),
         }
     )
@@ -89,14 +90,28 @@ def _judge(report: RunReport) -> Json:
     if run.judge_model is not None:
         told = {
             "model": run.judge_model.served_name,
-            "api_base": run.judge_model.api_base,
+            "api_base": without_query(run.judge_model.api_base),
             "settings": dict(run.judge_model.settings),
             "used": asdict(report.judge) if report.judge else None,
         }
     return {"name": run.judge, "chosen": run.judge_chosen, **told}
 
 
-def _task(task: TaskReport) -> Json:
+def _asked_by(task: TaskReport, run: Run) -> Json:
+    """Which judge model decided about a task, and with what; empty: rules alone did."""
+    judge = run.judge_model
+    if judge is None or task.judge == EXACT:
+        return {}
+    return {
+        "model": judge.served_name,
+        "api_base": without_query(judge.api_base),
+        "settings": dict(judge.settings),
+        "prompts": task.provenance.get(JUDGE_PROMPTS, ""),
+        "upstream": task.provenance.get("ms-vlmeval", ""),
+    }
+
+
+def _task(task: TaskReport, run: Run) -> Json:
     return {
         "model": task.id.model,
         "dataset": task.id.dataset,
@@ -111,7 +126,11 @@ def _task(task: TaskReport) -> Json:
             },
         },
         "coverage": coverage(task),
-        "judge": {"name": task.judge, "exhausted": task.exhausted},
+        "judge": {
+            "name": task.judge,
+            **_asked_by(task, run),
+            "exhausted": task.exhausted,
+        },
         "metrics": [_metric(metric) for metric in task.metrics],
         "withheld": task.withheld,
         "samples": task.samples,
@@ -190,6 +209,7 @@ def _model(model: Model) -> Json:
         "pictures": asdict(model.pictures),
         "nproc": model.nproc,
         **({"launched": asdict(model.launched)} if model.launched else {}),
+        **({"local": _plain(asdict(model.local))} if model.local else {}),
         "endpoint": {
             **asdict(endpoint),
             "api_base": without_query(endpoint.api_base),

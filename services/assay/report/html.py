@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from assay.domain.errors import CorruptError, NotFoundError
 from assay.report.html_failures import with_failures
+from assay.report.html_judge import with_judge
 from assay.report.html_pictures import BUDGET_BYTES, Album, album
 from assay.report.html_samples import (
     PromptSource,
@@ -93,6 +94,7 @@ def _table(
         return None
     name = task["samples"]
     table = with_failures(read_samples(run_dir, name), run_dir, name)
+    table = with_judge(table, run_dir, name)
     if prompts is None:
         return table
     digest, ids = task["digests"]["prepared"], table.columns["sample_id"]

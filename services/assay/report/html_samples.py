@@ -21,7 +21,7 @@ BUDGET_BYTES = 24_000_000
 """For the samples of all tasks together."""
 _CUTS = (65_536, 16_384, 8_192, 4_096, 2_048, 1_024, 512, 256, 128)
 """How much of a text is kept, in characters; the first that fits is taken."""
-_TEXTS = ("prediction", "extracted", "target", "prompt", "failure")
+_TEXTS = ("prediction", "extracted", "target", "prompt", "failure", "judge")
 _CODED = ("reason", "category")
 _READ = (
     "sample_id",
@@ -67,8 +67,8 @@ class SampleTable:
     """One task's samples in dataset order.
 
     Attributes:
-        columns: the sample table's columns, `prompt` where prompts are known, and `failure` where
-            something was said about a sample without an answer.
+        columns: the sample table's columns, `prompt` where prompts are known, `failure` where
+            something was said about a sample without an answer, and `judge` where one was asked.
         verdicts: one letter per sample.
         pictures: what was shown, per sample; empty where that is not known.
     """

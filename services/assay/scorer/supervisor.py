@@ -16,13 +16,18 @@ from pathlib import Path
 import structlog
 
 from assay.domain.errors import ScorerError, SealError
-from assay.domain.judge import JudgeAnswer, JudgeRequest
+from assay.domain.judge import JUDGE_PROMPTS, JudgeAnswer, JudgeRequest
 from assay.rpc.score_client import ScoreClient, ScoreHead, ScorePrediction, ScoreSession
 from assay.scorer.early import EarlyJudging
 from assay.scorer.equality import Equality
 from assay.scorer.judging import Judging, run_asking, terms_for_child
 from assay.scorer.spool import Spool, write_answers
-from assay.scorer.tables import judge_table, sample_table, timing_table
+from assay.scorer.tables import (
+    judge_table,
+    prompts_digest,
+    sample_table,
+    timing_table,
+)
 from assay.scorer.verdicts import Listener
 from assay.seal.launch import SealedJob, SealedResult, run_sealed
 
@@ -77,7 +82,12 @@ class Supervisor:
         predictions = listener.predictions
         samples = await asyncio.to_thread(sample_table, listener.verdicts)
         timing = await asyncio.to_thread(timing_table, predictions)
-        outcome = listener.outcome(result.protections)
+        judged = (
+            {}
+            if head.judging is None
+            else {JUDGE_PROMPTS: prompts_digest(listener.heard)}
+        )
+        outcome = listener.outcome({**result.protections, **judged})
         names = await asyncio.to_thread(spool.published)
         await session.send_file("samples.parquet", _split(samples))
         await session.send_file("timing.parquet", _split(timing))

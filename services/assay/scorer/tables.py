@@ -6,6 +6,7 @@ about samples without an answer; the judge's, where there is one, what verdicts 
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 
@@ -76,6 +77,14 @@ def judge_table(heard: Sequence[Heard], answers: Mapping[str, JudgeAnswer]) -> b
         "key": [each.key for each in heard],
     }
     return _parquet(pa.table(columns, schema=JUDGE))
+
+
+def prompts_digest(heard: Sequence[Heard]) -> str:
+    """Names what a judge was asked about a task, whatever the order: sha256 of the distinct bodies."""
+    told = hashlib.sha256()
+    for body in sorted({each.body for each in heard}):
+        told.update(f"{len(body)}:{body}".encode())
+    return told.hexdigest()
 
 
 def sample_table(verdicts: Sequence[Verdict]) -> bytes:

@@ -105,7 +105,7 @@
   const needle = () => $("query").value.toLowerCase();
   const filter = () => {
     const text = needle(), category = $("category").value, reason = $("reason").value;
-    const columns = ["id", "prediction", "extracted", "target", "prompt", "failure"].filter((name) => data[name]).map((name) => data[name]);
+    const columns = ["id", "prediction", "extracted", "target", "prompt", "failure", "judge"].filter((name) => data[name]).map((name) => data[name]);
     const has = (row) => columns.some((column) => column[row] !== null && whole(column[row]).toLowerCase().includes(text));
     shown = [];
     for (let row = 0; row < data.id.length; row++) {
@@ -252,6 +252,7 @@
     detail.append(head, facts);
     if (data.prompt) asked(row);
     if (data.failure && data.failure[row] !== null) block(detail, "Failure", data.failure[row]);
+    if (data.judge && data.judge[row] !== null) block(detail, "Judge", data.judge[row]);
     block(detail, "Prediction", data.prediction[row]);
     block(pair, "Extracted", data.extracted[row]);
     block(pair, "Target", data.target[row]);
