@@ -16,6 +16,7 @@ from assay.controller.words import Sight
 from support.controlled import pod_of, scorer, workers
 from support.decisions import headline, snapshot, task
 from support.evalruns import FILE
+from support.local_pods import local_workers
 from support.served import EVERY, served_workers
 from support.strict_api import Strict, strict_api
 
@@ -24,6 +25,7 @@ RUNS = "/apis/assay.dev/v1alpha1/namespaces/space/evalruns"
 KINDS = {
     "worker": workers(),
     "scorer": scorer(),
+    "local": local_workers(),
     **{name: served_workers(serving) for name, serving in EVERY.items()},
 }
 EACH = pytest.mark.parametrize("job", KINDS.values(), ids=KINDS)

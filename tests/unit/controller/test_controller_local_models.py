@@ -7,24 +7,12 @@ from assay.controller.evalrun import read
 from assay.domain.errors import ConfigError
 from assay.domain.run import Model
 from assay.process.configs import InferConfig
-from support.controlled import workers
-from support.evalruns import evalrun, file_with
-
-ENTRY = {"name": "qwen_chat", "model_path": "/weights/Qwen-VL-Chat"}
-PODS = {"local": {"claim": "weights"}}
-IMAGES = {"worker": "worker:1", "torch": "torch:1"}
-
-
-def spec(entry=ENTRY, **pods):
-    return {
-        "file": file_with(model=[entry]),
-        "placement": {"images": IMAGES, "models": {"qwen_chat": PODS | pods}},
-    }
+from support.evalruns import evalrun
+from support.local_pods import ENTRY, local_spec, local_workers
 
 
 def pod(**changed):
-    job = workers("qwen_chat", **spec(**changed))
-    return job["spec"]["template"]["spec"]
+    return local_workers(**changed)["spec"]["template"]["spec"]
 
 
 def container(**changed):
@@ -51,9 +39,7 @@ def test_its_weights_are_mounted_for_reading():
 
 
 def test_no_key_has_to_be_there_for_it():
-    job = workers("qwen_chat", **spec())
-    volumes = job["spec"]["template"]["spec"]["volumes"]
-    assert "key" not in [each["name"] for each in volumes]
+    assert "key" not in [each["name"] for each in pod()["volumes"]]
 
 
 def test_the_worker_is_told_what_to_build():
@@ -64,7 +50,9 @@ def test_the_worker_is_told_what_to_build():
 
 
 def test_weights_of_pods_are_named_by_their_digest_where_the_user_says_it():
-    (model,) = read(evalrun(**spec(ENTRY | {"weights_sha256": "a" * 64}))).run.models
+    (model,) = read(
+        evalrun(**local_spec(ENTRY | {"weights_sha256": "a" * 64}))
+    ).run.models
     assert model.local.identity()["digest"] == "a" * 64
 
 
@@ -84,5 +72,5 @@ def test_weights_of_pods_are_named_by_their_digest_where_the_user_says_it():
 )
 def test_what_cannot_work_is_refused_with_its_place(changed, path, why):
     with pytest.raises(ConfigError, match=why) as caught:
-        read(evalrun(**spec(**changed)))
+        read(evalrun(**local_spec(**changed)))
     assert caught.value.path.endswith(path)
