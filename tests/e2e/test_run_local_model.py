@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from assay.config.local_model import digest_of
 from support.local_runs import DATASET, kill, processes_of, until, write_dataset
 from support.small_models import small_python, weights
 
@@ -79,6 +80,13 @@ def test_a_local_model_is_evaluated_to_its_end_and_what_was_dropped_is_said(desk
     assert "video_llm is dropped" in said
 
 
+def test_the_report_names_the_weights_by_their_digest(desk):
+    desk.run("run")
+    report = json.loads((desk.folder / "run" / "report.json").read_text())
+    local = report["provenance"]["models"][NAME]["local"]
+    assert local["digest"] == digest_of(desk.folder / "weights", "model_path")
+
+
 def test_a_worker_and_its_model_that_are_killed_change_no_result(desk):
     desk.run("undisturbed")
     started = desk.start("killed", SMALL_MODEL_SECONDS="0.05")
@@ -104,6 +112,16 @@ def test_an_interpreter_without_torch_is_refused_within_seconds(tmp_path):
     assert "make local" in said
     assert time.monotonic() - begun < 30
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_stopped_while_its_model_loads_ends_at_once(desk):
+    weights(desk.folder / "weights", "slow")
+    started = desk.start("run")
+    log = desk.folder / "run" / "logs" / f"model-{NAME}.log"
+    until(lambda: log.exists() and "loading" in log.read_text(), "loading", 60)
+    started.terminate()
+    said, _ = started.communicate(timeout=30)
+    assert started.returncode == 130, said
 
 
 def _children(pid: int) -> list[int]:

@@ -15,6 +15,7 @@ from assay.domain.prompt import PicturePart, Prompt, Row, TextPart, Turn
 from assay.domain.run import Endpoint, LocalModel, Model, PicturePolicy
 from assay.domain.task import TaskId
 from assay.worker.engines.local import LocalEngine
+from assay.worker.engines.model_process import SCRIPT
 from assay.worker.engines.outcome import Answer
 from support.local_parity import NAME, PARAMETERS, WEIGHTS, digits, local_python
 
@@ -130,3 +131,46 @@ async def test_weights_of_another_shape_are_one_clear_message(tmp_path):
     with pytest.raises(ConfigError, match="cannot be built from"):
         await engine.open()
     await engine.close()
+
+
+async def test_code_that_comes_with_weights_does_not_run_unless_it_is_allowed(tmp_path):
+    place = tmp_path / "weights"
+    place.mkdir()
+    ran = tmp_path / "ran"
+    files = {
+        "config.json": "{}",
+        "model.safetensors": "",
+        "code.py": f"open({str(ran)!r}, 'w')\nclass T: pass",
+        "tokenizer_config.json": json.dumps(
+            {"auto_map": {"AutoTokenizer": ["code.T", None]}}
+        ),
+    }
+    for name, text in files.items():
+        (place / name).write_text(text)
+    job = job_of("InternVL2-1B", place, allowed=False)
+    assert job["kind"] == "remote_code", job
+    assert not ran.exists()
+    job_of("InternVL2-1B", place, allowed=True)
+    assert ran.exists()
+
+
+def job_of(name, place, *, allowed):
+    """What the process itself says, asked past the checks that come before it."""
+    job = {
+        "name": name,
+        "argument": "model_path",
+        "weights": str(place),
+        "arguments": {},
+        "trust_remote_code": allowed,
+        "hub": "",
+        "revision": "",
+    }
+    done = subprocess.run(
+        [local_python(), "-I", str(SCRIPT)],
+        input=json.dumps(job) + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return json.loads(done.stdout)

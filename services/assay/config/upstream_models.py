@@ -136,6 +136,14 @@ def transformers_range(name: str, root: Path | None = None) -> Range | None:
     return None if model is None else TRANSFORMERS.get(model.cls)
 
 
+def lets_code_run(name: str) -> bool:
+    """Whether a name's class lets code run that comes with its weights; of an unknown one: it may."""
+    root = upstream_root()
+    model = None if root is None else registry(root).get(name)
+    cls = None if root is None or model is None else class_of(root, model.cls)
+    return cls is None or cls.remote_code
+
+
 @cache
 def _classes(root: Path) -> Mapping[str, Path]:
     """The file of every class below `vlm/`."""

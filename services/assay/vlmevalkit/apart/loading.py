@@ -42,9 +42,10 @@ def forbid_remote_code(*, allowed: bool) -> None:
         where = args[0] if args else "the weights"
         raise RemoteCodeError(f"{where} brings code of its own, which is not trusted")
 
+    # Whatever brings code goes through the first; later versions ask the second by name.
+    dynamic.get_cached_module_file  # noqa: B018 - another transformers may have another door
     for name in ("get_cached_module_file", "get_class_from_dynamic_module"):
-        if hasattr(dynamic, name):
-            setattr(dynamic, name, refuse)
+        setattr(dynamic, name, refuse)
 
 
 def without_cards(torch: Any) -> None:

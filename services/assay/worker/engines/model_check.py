@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.config.upstream_models import transformers_range
+from assay.config.upstream_models import lets_code_run, transformers_range
 from assay.domain.errors import ConfigError
 from assay.domain.run import Model
 
@@ -21,6 +21,13 @@ _FIELD = "eval_config.model"
 _PROBE = Path(__file__).parents[2] / "vlmevalkit" / "apart" / "probe.py"
 _PROBE_SECONDS = 60.0
 _VLMEVALKIT = "0.0.20"
+_NAMING_CODE = frozenset(
+    {
+        *("config.json", "tokenizer_config.json"),
+        *("preprocessor_config.json", "processor_config.json"),
+    }
+)
+"""Files of a model in which `auto_map` names code that comes with it."""
 
 
 async def check(model: Model, python: str) -> None:
@@ -78,20 +85,22 @@ def check_weights(model: Model) -> None:
             f"{folder} holds no weights (*.safetensors, *.bin, *.pt): {_some(names)}",
             "name the folder into which the model was downloaded whole",
         )
-    if "config.json" in names and not local.trust_remote_code:
-        _check_code(model, folder)
+    if not local.trust_remote_code and lets_code_run(model.kind):
+        for name in _NAMING_CODE & names:
+            _check_code(model, folder / name)
 
 
-def _check_code(model: Model, folder: Path) -> None:
+def _check_code(model: Model, file: Path) -> None:
     try:
-        told = json.loads((folder / "config.json").read_text())
+        told = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{_FIELD}.{model.kind}",
-            f"cannot read {folder / 'config.json'}: {error}",
+            f"cannot read {file}: {error}",
             "download the model again",
         ) from error
     if isinstance(told, dict) and told.get("auto_map"):
+        folder = file.parent
         raise ConfigError(
             f"{_FIELD}.trust_remote_code",
             f"the weights in {folder} bring code of their own, which would run as you",
