@@ -22,7 +22,8 @@ def judge():
 def asked(desk, stub, judge):
     """A desk whose model often says what only a judge can read."""
     stub.reply = vague
-    return desk(count=24, eval_config=judged(judge), endpoint_patience=1.0)
+    prices = {"judge_prompt_price": 2.0, "judge_completion_price": 8}
+    return desk(count=24, eval_config=judged(judge), endpoint_patience=1.0, **prices)
 
 
 def _clean(user, tmp_path):
@@ -44,6 +45,7 @@ def test_a_judge_decides_what_rules_cannot_read(asked, judge, tmp_path):
     assert set(judge.bodies.values()) == {1}
     used = found["settings"]["judge"]["used"]
     assert (used["answers"], used["failures"]) == (len(judge.bodies), 0)
+    assert used["cost"] == pytest.approx(len(judge.bodies) * (10 * 2 + 2 * 8) / 1e6)
     heard = table(tmp_path / "run", ".judge.parquet")
     assert {json.loads(body)["model"] for body in heard["request"]} == {"judge-1"}
     assert len(heard) == 8

@@ -91,9 +91,9 @@ class JudgeEndpoint:
 
 def _completion(text: str) -> web.Response:
     message = {"role": "assistant", "content": text}
-    return web.json_response(
-        {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    )
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+    return web.json_response({"choices": [choice], "usage": usage})
 
 
 async def _serve(endpoint: JudgeEndpoint, ready: threading.Event) -> None:

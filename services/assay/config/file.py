@@ -67,6 +67,14 @@ class EvalFile(IgnoredTaskKeys):
         default=120.0,
         description="Ours. Seconds a dead endpoint is waited for before the run ends.",
     )
+    judge_prompt_price: Annotated[float, Number(low=0), Honoured()] = Field(
+        default=0.0,
+        description="Ours. What a million prompt tokens of the judge cost, in whatever you count.",
+    )
+    judge_completion_price: Annotated[float, Number(low=0), Honoured()] = Field(
+        default=0.0,
+        description="Ours. The same of its completion tokens; with either, the report says the cost.",
+    )
     run_name: Annotated[str, Text(empty=True, longest=200, words=True), Honoured()] = (
         Field(default="", description="Ours. What you call the run.")
     )

@@ -116,6 +116,7 @@ def _run(
         judge=_judge_name(judge),
         judge_chosen=config.judge is not None or judge is not None,
         judge_model=judge.judge if judge else None,
+        judge_prices=(file.judge_prompt_price, file.judge_completion_price),
         coverage_threshold=file.coverage_threshold,
         endpoint_patience=file.endpoint_patience,
         mirrors=dict(file.mirrors or {}),

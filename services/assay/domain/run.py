@@ -108,6 +108,7 @@ class LocalModel:
         hub: address of the hub (a mirror); empty: its own.
         gpus: cards that one replica is given; every replica is a process of its own.
         python: the interpreter that has torch; empty: the worker's environment says.
+        any_transformers: build it with whichever transformers is there.
     """
 
     weights: str
@@ -118,6 +119,7 @@ class LocalModel:
     hub: str = ""
     gpus: int = 1
     python: str = ""
+    any_transformers: bool = False
 
     def identity(self) -> dict[str, object]:
         """What of it can change an answer: a known digest names weights wherever they lie."""
@@ -220,6 +222,7 @@ class Run:
         judge: `exact_matching`, or a judge model's name.
         judge_chosen: whether the user named the judge (else `exact_matching` is what is left).
         judge_model: who is asked where rules cannot decide; None: rules decide alone.
+        judge_prices: what a million of the judge's prompt and completion tokens cost; 0: not known.
         coverage_threshold: scored / total below which a task's score is withheld, 0 to 1.
         endpoint_patience: seconds a dead endpoint is waited for before the run ends FAILED.
         mirrors: URL prefix -> replacement, applied to every dataset address.
@@ -236,6 +239,7 @@ class Run:
     judge: str = "exact_matching"
     judge_chosen: bool = False
     judge_model: Judge | None = None
+    judge_prices: tuple[float, float] = (0.0, 0.0)
     coverage_threshold: float = 1.0
     endpoint_patience: float = 120.0
     mirrors: Mapping[str, str] = field(default_factory=dict)

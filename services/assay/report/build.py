@@ -13,7 +13,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit, urlunsplit
 
 from assay.domain.judge import EXACT, JUDGE_PROMPTS
-from assay.domain.report import RunReport, TaskReport
+from assay.domain.report import JudgeTally, RunReport, TaskReport
 from assay.domain.run import Dataset, Model, Run, SourceOverride
 from assay.domain.score import Metric
 from assay.domain.task import TaskState
@@ -92,9 +92,16 @@ def _judge(report: RunReport) -> Json:
             "model": run.judge_model.served_name,
             "api_base": without_query(run.judge_model.api_base),
             "settings": dict(run.judge_model.settings),
-            "used": asdict(report.judge) if report.judge else None,
+            "used": _used(report.judge, run) if report.judge else None,
         }
     return {"name": run.judge, "chosen": run.judge_chosen, **told}
+
+
+def _used(tally: JudgeTally, run: Run) -> Json:
+    """What the judge took, and what that cost; null: no price is given."""
+    prompt, completion = run.judge_prices
+    cost = tally.prompt_tokens * prompt + tally.completion_tokens * completion
+    return {**asdict(tally), "cost": cost / 1e6 if prompt or completion else None}
 
 
 def _asked_by(task: TaskReport, run: Run) -> Json:
