@@ -32,6 +32,7 @@ _TIMEOUT = 1800.0
 """Seconds for one sample; upstream waits for ever."""
 _OURS = {
     "trust_remote_code": bool,
+    "any_transformers": bool,
     "gpus": int,
     "python": str,
     "revision": str,
@@ -91,6 +92,7 @@ def admit_local(
         trust_remote_code=ours.get("trust_remote_code", False),
         gpus=ours.get("gpus", 1),
         python=ours.get("python", ""),
+        any_transformers=ours.get("any_transformers", False),
     )
     model = Model(
         key=model_key(name, f"{path}.name"),

@@ -10,6 +10,7 @@ from assay.domain.errors import ConfigError
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskId
 from assay.worker.engines.local import LocalEngine
+from assay.worker.engines.model_check import check
 from assay.worker.engines.outcome import Answer, AttemptFailure
 from support.small_models import sample, small_model, small_python, weights
 
@@ -158,6 +159,7 @@ async def test_a_family_that_needs_another_transformers_is_refused_with_the_vers
     with pytest.raises(ConfigError, match=r"needs transformers >=4.33,<4.38"):
         await made.open()
     await made.close()
+    await check(small_model(python, place, "qwen_chat", any_transformers=True), python)
 
 
 async def test_every_group_of_cards_gets_a_replica_of_its_own(tmp_path, python):

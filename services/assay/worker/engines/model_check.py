@@ -44,13 +44,14 @@ async def check(model: Model, python: str) -> None:
         raise ConfigError(
             _FIELD, f"{model.kind} cannot be built by {python}: {why}", INSTALL
         )
-    wanted = transformers_range(model.kind)
+    wanted = None if local.any_transformers else transformers_range(model.kind)
     if wanted is not None and not wanted.admits(str(found["transformers"])):
         raise ConfigError(
             _FIELD,
             f"{model.kind} needs transformers {wanted}, and {python} has {found['transformers']}",
             f"make an environment with it (pip install 'transformers{wanted}' beside torch and ms-vlmeval)"
-            " and name its interpreter in the model's `python`, or in $ASSAY_LOCAL_PYTHON",
+            " and name its interpreter in the model's `python`, or in $ASSAY_LOCAL_PYTHON; any_transformers:"
+            " true beside the model tries it with what is there",
         )
 
 
