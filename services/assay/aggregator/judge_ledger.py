@@ -37,6 +37,11 @@ class JudgeLedger:
         """Requests that wait for an answer."""
         return len(self.asked)
 
+    @property
+    def found_count(self) -> int:
+        """Requests that have a record."""
+        return len(self._found)
+
     def has(self, ordinal: int, turn: int = 0) -> bool:
         """Whether it can be a request: any number can, since scorers ask anew after a restart."""
         return ordinal >= 0 and not turn

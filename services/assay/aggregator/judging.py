@@ -117,6 +117,11 @@ class JudgeBench:
         )
 
     @property
+    def answered_count(self) -> int:
+        """Requests that have an answer, a failure for good being one."""
+        return self.ledger.found_count
+
+    @property
     def tally(self) -> JudgeTally | None:
         """What the judge has cost in this run; None: it has none."""
         return None if self.task is None else self.ledger.tally

@@ -59,6 +59,7 @@ def run_snapshot(book: RunBook) -> RunSnapshot:
                 _open_count(book, name),
                 board.view(),
                 name=name,
+                answered_count=book.bench.answered_count if name == JUDGE_QUEUE else 0,
                 now=now,
             )
             for name, board in book.boards.items()
@@ -125,6 +126,7 @@ def _queue_snapshot(
     endpoint: EndpointView | None,
     *,
     name: str,
+    answered_count: int,
     now: float,
 ) -> QueueSnapshot:
     """One queue as drivers see it."""
@@ -141,4 +143,5 @@ def _queue_snapshot(
         if endpoint
         else None,
         open_count=open_count,
+        answered_count=answered_count,
     )

@@ -28,11 +28,16 @@ def progress_of(snapshot: RunSnapshot | None, datasets_ready: int) -> int:
     """One number that changes whenever a run has come further."""
     if snapshot is None:
         return datasets_ready
-    return datasets_ready + sum(
-        task.counts.predicted
-        + 2 * (task.counts.scored + task.counts.unscored)
-        + _STATE_ORDER[task.state]
-        for task in snapshot.tasks
+    judged = sum(queue.answered_count for queue in snapshot.queues)
+    return (
+        datasets_ready
+        + judged
+        + sum(
+            task.counts.predicted
+            + 2 * (task.counts.scored + task.counts.unscored)
+            + _STATE_ORDER[task.state]
+            for task in snapshot.tasks
+        )
     )
 
 

@@ -74,7 +74,8 @@ class QueueSnapshot:
     Attributes:
         workers: workers heard of within their heartbeat.
         endpoint: None: no worker has said anything yet.
-        open_count: samples pending or leased.
+        open_count: samples pending or leased; of a judge: requests.
+        answered_count: requests of a judge that have an answer; 0 of a model, whose tasks say it.
     """
 
     queue: str
@@ -82,6 +83,7 @@ class QueueSnapshot:
     workers: int = 0
     endpoint: EndpointCondition | None = None
     open_count: int = 0
+    answered_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

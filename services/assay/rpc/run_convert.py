@@ -170,6 +170,7 @@ def _queue_to_proto(queue: QueueSnapshot) -> run_pb2.QueueView:
         state=work_pb2.QueueState.Value(f"QUEUE_STATE_{queue.state.name}"),
         worker_count=queue.workers,
         open_count=queue.open_count,
+        answered_count=queue.answered_count,
     )
     if queue.endpoint is not None:
         message.endpoint.usable = queue.endpoint.usable
@@ -195,4 +196,5 @@ def _queue_from_proto(message: run_pb2.QueueView) -> QueueSnapshot:
         if message.HasField("endpoint")
         else None,
         open_count=message.open_count,
+        answered_count=message.answered_count,
     )

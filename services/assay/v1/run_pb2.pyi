@@ -618,13 +618,16 @@ class QueueView(_message.Message):
     WORKER_COUNT_FIELD_NUMBER: _builtins.int
     ENDPOINT_FIELD_NUMBER: _builtins.int
     OPEN_COUNT_FIELD_NUMBER: _builtins.int
+    ANSWERED_COUNT_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """The model's key."""
     state: _work_pb2.QueueState.ValueType
     worker_count: _builtins.int
     """Workers seen within their heartbeat."""
     open_count: _builtins.int
-    """Samples pending or leased."""
+    """Samples pending or leased; of a judge: requests."""
+    answered_count: _builtins.int
+    """Requests of a judge that have an answer; 0 of a model, whose tasks say it."""
     @_builtins.property
     def endpoint(self) -> Global___EndpointConditionView:
         """Absent: no worker has said anything yet."""
@@ -637,10 +640,11 @@ class QueueView(_message.Message):
         worker_count: _builtins.int = ...,
         endpoint: Global___EndpointConditionView | None = ...,
         open_count: _builtins.int = ...,
+        answered_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "open_count", b"open_count", "queue", b"queue", "state", b"state", "worker_count", b"worker_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_count", b"answered_count", "endpoint", b"endpoint", "open_count", b"open_count", "queue", b"queue", "state", b"state", "worker_count", b"worker_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
