@@ -112,3 +112,20 @@ async def test_another_judge_asks_the_model_nothing_again(
     await there.complete()
     assert sum(endpoint.asked.values()) == asked == COUNT
     assert sum(judge.bodies.values()) == 2 * (COUNT // 3)
+
+
+async def test_an_evalrun_may_have_the_answers_of_another_judged_again(
+    there, endpoint, judge
+) -> None:
+    await there.controller()
+    there.submit(endpoint.url, file=judged_by(judge))
+    await there.complete()
+    asked, first = sum(endpoint.asked.values()), there.run().status["runId"]
+    other = {**judged_by(judge), "judge": "judge-2"}
+    there.submit(endpoint.url, "again", file=other, answersOf=first)
+    await there.complete("again")
+    assert sum(endpoint.asked.values()) == asked == COUNT
+    assert there.run().status["runId"] == first
+    there.submit(endpoint.url, "lost", file=other, answersOf="nobody-12345678")
+    await there.until(lambda: there.condition("Failed", "lost")[0] == "True")
+    assert sum(endpoint.asked.values()) == COUNT

@@ -48,6 +48,7 @@ class EvalRunSpec(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
     file: dict[str, Any]
     keys_secret: str | None = None
+    answers_of: str | None = None
     suspend: bool | None = None
     ttl_seconds_after_finished: int | None = None
     placement: dict[str, Any] | None = None
@@ -77,6 +78,7 @@ class Request:
     Attributes:
         keys_secret: a Secret with `model.N` for the N-th model; empty: no model needs a key.
         ttl: seconds after which Jobs of a finished run go; None: never.
+        answers_of: an execution whose equal tasks it goes on from; empty: its own former ones alone.
     """
 
     run_id: str
@@ -86,6 +88,7 @@ class Request:
     keys_secret: str = ""
     suspend: bool = False
     ttl: int | None = None
+    answers_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,7 @@ def read(item: EvalRun) -> Request:
         keys_secret=spec.keys_secret or "",
         suspend=bool(spec.suspend),
         ttl=spec.ttl_seconds_after_finished,
+        answers_of=spec.answers_of or "",
     )
 
 

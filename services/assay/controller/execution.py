@@ -170,6 +170,12 @@ class Execution:
                 raise
         # Somebody removed one of them from the store: what it answered is gone.
         self._adopts = tuple([a for a in self._adopts if await self._is_there(a)])
+        named = self.request.answers_of
+        if named and named not in self._adopts:
+            raise NotFoundError(
+                f"cannot go on from the answers of {named}: this release has no such execution",
+                cure="name one that `assay list` or the status of its EvalRun shows",
+            )
         return await client.open(run, adopts=self._adopts, keep_ended=True)
 
     async def _is_there(self, run_id: str) -> bool:

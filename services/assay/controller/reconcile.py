@@ -199,6 +199,8 @@ class Reconciler:
         self._holdings.begin()
         self._around.resting.leave(request.run_id)
         former = [e.run_id for e in item.told().executions or ()]
+        if request.answers_of:
+            former.append(request.answers_of)
         self._execution = Execution(
             request,
             self._around.clients_of,
