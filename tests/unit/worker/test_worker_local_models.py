@@ -174,6 +174,13 @@ async def test_every_group_of_cards_gets_a_replica_of_its_own(tmp_path, python):
     assert said <= {str(process._process.pid) for process in made._processes}
 
 
+@pytest.mark.parametrize(("pictured", "parts"), [(True, 2), (False, 1)])
+async def test_a_probe_asks_as_the_samples_do(tmp_path, python, pictured, parts):
+    async with engine(tmp_path, python, "remembers") as made:
+        said = (await made.ask(made.canary(with_picture=pictured))).outcome
+    assert said == Answer(text=f"None {parts}")
+
+
 async def test_it_leaves_neither_processes_nor_pictures(tmp_path, python):
     async with engine(tmp_path, python) as made:
         await asked(made, "Plain", "this")

@@ -30,7 +30,7 @@ from assay.domain.run import Model
 from assay.domain.sample import UnscoredReason
 from assay.domain.task import TaskId
 from assay.worker.engines.body import Content, Exchange
-from assay.worker.engines.canary import CANARY_TEXT
+from assay.worker.engines.canary import CANARY_PICTURE, CANARY_TEXT
 from assay.worker.engines.model_check import cards, check, cure_of, interpreter
 from assay.worker.engines.model_process import ModelProcess, ProcessEndedError
 from assay.worker.engines.openai import Attempt
@@ -136,8 +136,12 @@ class LocalEngine:
     def build(self, content: Content, earlier: Sequence[Exchange] = ()) -> bytes:
         """A question that belongs to no dataset."""
         assert not earlier
-        text = "\n".join(each for each in content if isinstance(each, str))
-        message = [{"type": "text", "value": text}]
+        message = [
+            {"type": "text", "value": each}
+            if isinstance(each, str)
+            else {"type": "image", "value": self._kept(each)}
+            for each in content
+        ]
         return _line({"dataset": None, "message": message, "files": [], "own": False})
 
     def build_sample(
@@ -168,8 +172,13 @@ class LocalEngine:
 
     def canary(self, *, with_picture: bool) -> bytes:
         """A question that any model answers."""
-        _ = with_picture
-        return self.build([CANARY_TEXT])
+        pictures = (CANARY_PICTURE,) if with_picture else ()
+        return self.build((*pictures, CANARY_TEXT))
+
+    def _kept(self, picture: bytes) -> str:
+        path = self._folder / "canary.jpg"
+        path.write_bytes(picture)
+        return str(path)
 
     async def reach(self, connections: int) -> EndpointFailure | None:
         """There is nothing to connect to."""
