@@ -138,3 +138,19 @@ def test_replies_that_nobody_can_read_are_asked_again_by_a_retry(
     judge.reply = sensible
     assert asked.assay("retry", tmp_path / "run").returncode == 0
     assert kept(tmp_path / "run") == clean
+
+
+def test_a_run_is_scored_later_by_a_judge_whose_key_only_the_file_has(
+    desk, stub, judge, tmp_path
+):
+    stub.reply, judge.key = vague, "a-key-of-the-judge"
+    settings = judged(judge, mode="infer", judge_key=judge.key)
+    user = desk(count=24, eval_config=settings)
+    assert user.run(tmp_path / "run").returncode == 0
+    done = user.assay("score", tmp_path / "run")
+    assert (done.returncode, "does not answer" in done.stderr) == (2, True)
+    done = user.assay("score", tmp_path / "run", user.file)
+    assert done.returncode == 0, done.stderr
+    assert report(tmp_path / "run")["tasks"][0]["counts"]["scored"] == 24
+    kept_files = [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
+    assert not [p for p in kept_files if judge.key.encode() in p.read_bytes()]

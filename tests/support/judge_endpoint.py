@@ -58,6 +58,7 @@ class JudgeEndpoint:
         base: the address without `/chat/completions`.
         reply: a text, or an HTTP status, for a body; may be changed at any time.
         refuses: the HTTP status of everything; 0: it is well.
+        key: what callers must show; empty: nothing.
         delay: seconds that every reply takes.
         headers: of every answer that is none.
         bodies: every body as canonical JSON -> how often it came.
@@ -66,12 +67,16 @@ class JudgeEndpoint:
     base: str = ""
     reply: Callable[[dict], str | int] = sensible
     refuses: int = 0
+    key: str = ""
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     bodies: Counter[str] = field(default_factory=Counter)
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
+        shown = request.headers.get("Authorization", "")
+        if self.key and shown != f"Bearer {self.key}":
+            return web.json_response({"error": "who are you"}, status=401)
         if self.refuses:
             return web.json_response({"error": "go away"}, status=self.refuses)
         if body["messages"][-1]["content"] in (

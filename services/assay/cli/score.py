@@ -1,4 +1,4 @@
-"""`assay score RUN_DIR`: scores the answers a run has, and asks no model."""
+"""`assay score RUN_DIR [FILE]`: scores the answers a run has, and asks no model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def score(
     run_dir: Annotated[
         Path, typer.Argument(help="The folder of a run that inferred (mode: infer).")
     ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The file it was started with. Needed where its judge has a key: keys are never stored.",
+        ),
+    ] = None,
     *,
     as_json: JsonOption = False,
     unsealed: UnsealedOption = False,
@@ -26,5 +32,5 @@ def score(
         from assay.local import score as score_here  # noqa: PLC0415
 
         with progress() as listener:
-            outcome = score_here(run_dir, unsealed=unsealed, listener=listener)
-        conclude(outcome, None, as_json=as_json)
+            outcome = score_here(run_dir, file, unsealed=unsealed, listener=listener)
+        conclude(outcome, file, as_json=as_json)

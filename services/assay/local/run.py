@@ -128,6 +128,7 @@ def run(
 
 def score(
     run_dir: str | Path,
+    source: Mapping[str, object] | str | Path | None = None,
     *,
     unsealed: bool = False,
     listener: Listener | None = None,
@@ -136,18 +137,25 @@ def score(
 
     Args:
         run_dir: the run's folder.
+        source: the file it was started with, for its judge's key, which is never stored. None: the judge
+            needs none, or there is none.
         unsealed: as in `run`.
         listener: hears how it goes.
 
     Raises:
         NotFoundError: there is no run in the folder.
-        CorruptError, StoreFullError: as in `run`.
+        ConflictError: `source` asks for another run.
+        ConfigError, CorruptError, StoreFullError: as in `run`.
     """
     path = Path(run_dir).expanduser().absolute()
-    asked = replace(spec_to_score(path).run, mode=Mode.EVAL)
-    check_judge(asked, {})
+    asked, keys = spec_to_score(path).run, dict[str, SecretStr]()
+    if source is not None:
+        resolved = _resolved(source)
+        asked, keys = resolved.run, dict(resolved.secrets)
+    asked = replace(asked, mode=Mode.EVAL)
+    check_judge(asked, keys)
     folder = folder_to_score(asked, path)
-    return drive(asked, folder, {}, listener, retry=False, unsealed=unsealed)
+    return drive(asked, folder, keys, listener, retry=False, unsealed=unsealed)
 
 
 def retry(
