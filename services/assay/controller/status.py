@@ -15,6 +15,7 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from assay.controller.conditions import (
+    Condition,
     EvalRunStatus,
     Execution,
     Kind,
@@ -42,6 +43,11 @@ _ENDED = {
     RunState.FAILED: "Failed",
     RunState.CANCELLED: "Cancelled",
 }
+_ASKING = (Kind.INFERRING, Kind.JUDGING)
+_HINDRANCES = frozenset(
+    {"EndpointUnusable", "PodsNotReady", "NodeLost", "JudgeUnusable"}
+)
+"""Reasons for which nobody is asked though somebody should be: the column says them instead of the stage."""
 _FEW_SCORES = 4
 _COLUMN = 40
 _LONGEST_NOTE = 1000
@@ -56,6 +62,8 @@ _TOLD: dict[tuple[Kind, str], Literal["Normal", "Warning"]] = {
     (Kind.INFERRING, "EndpointUnusable"): "Warning",
     (Kind.INFERRING, "PodsNotReady"): "Warning",
     (Kind.INFERRING, "NodeLost"): "Warning",
+    (Kind.JUDGING, "Judging"): "Normal",
+    (Kind.JUDGING, "JudgeUnusable"): "Warning",
     (Kind.SCORED, "AllScored"): "Normal",
     (Kind.COMPLETE, "Complete"): "Normal",
     (Kind.COMPLETE, "AlreadyComplete"): "Normal",
@@ -94,7 +102,7 @@ def status_of(sight: Sight, former: EvalRunStatus, now: str) -> EvalRunStatus:
             former, observed_generation=generation, state="Refused", conditions=told
         )
     run, snapshot = request.run, sight.snapshot
-    state = _state(sight)
+    state = _state(sight, told)
     tasks = snapshot.tasks if snapshot else ()
     execution = Execution(
         run_id=request.run_id,
@@ -122,7 +130,7 @@ def status_of(sight: Sight, former: EvalRunStatus, now: str) -> EvalRunStatus:
     )
 
 
-def _state(sight: Sight) -> str:
+def _state(sight: Sight, told: Sequence[Condition]) -> str:
     snapshot, request = sight.snapshot, sight.admission.request
     if snapshot is not None and snapshot.state in _ENDED:
         return _ENDED[snapshot.state]
@@ -130,7 +138,14 @@ def _state(sight: Sight) -> str:
         return "Failed"
     if request is not None and request.suspend:
         return "Suspended"
-    return _stage(snapshot) if snapshot is not None else "Pending"
+    if snapshot is None:
+        return "Pending"
+    asked = {fact.type: fact for fact in told if fact.type in _ASKING}
+    if any(fact.status == "True" for fact in asked.values()):
+        return _stage(snapshot)
+    # Who reads the column should not wait for answers that cannot come.
+    reasons = [asked[kind].reason for kind in _ASKING if kind in asked]
+    return next((r for r in reasons if r in _HINDRANCES), _stage(snapshot))
 
 
 def _stage(snapshot: RunSnapshot) -> str:

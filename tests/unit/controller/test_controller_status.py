@@ -133,6 +133,22 @@ def test_one_dead_endpoint_is_told_while_another_model_goes_on() -> None:
     assert "other: http://127.0.0.1:9 refuses connections" in told.message
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({}, "Inferring"),
+        ({"queues": (queue(dead_for=9),)}, "EndpointUnusable"),
+        (
+            {"queues": (queue(workers=0),), "hindrances": ("no node",)},
+            "PodsNotReady",
+        ),
+        ({"queues": (READY, queue(model="other", dead_for=9))}, "Inferring"),
+    ],
+)
+def test_the_column_names_what_keeps_anybody_from_being_asked(known, expected) -> None:
+    assert status(task("INFERRING"), **known).state == expected
+
+
 def test_a_suspended_run_says_so_and_is_not_inferring() -> None:
     told = status(task("INFERRING"), item=evalrun(suspend=True))
     assert said(told, "Suspended") == ("True", "Suspended")
