@@ -1,7 +1,7 @@
 """A judge as small as can be, of the standard library alone: in a pod its text is a sidecar's program.
 
-It speaks what every OpenAI-compatible server speaks; its reply is a function of the request. `ASSAY_PORT` says
-where; 0 takes a free one, and the first line says which.
+It speaks what every OpenAI-compatible server speaks; its reply is a function of the request.
+`ASSAY_PORT` says where; 0 takes a free one, and the first line says which.
 """
 
 import hashlib

@@ -18,63 +18,72 @@ if TYPE_CHECKING:
     from assay.local import RunOutcome
 
 
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run that has ended; it stays as it is."
+    ),
+]
+JudgeOption = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        metavar="NAME",
+        help="The judge, as `judge` of eval_config names one; `exact_matching` asks nobody.",
+    ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-base-url",
+        metavar="URL",
+        help="Its base, such as http://localhost:8000/v1.",
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-key-env",
+        metavar="VARIABLE",
+        help="The variable that holds its key. Of api.openai.com OPENAI_API_KEY is read without it.",
+    ),
+]
+ArgsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-args",
+        metavar="JSON",
+        help="More settings of the judge, as `judge_args` has them.",
+    ),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        metavar="DIR",
+        help="The new run's folder. Default: a new one beside RUN.",
+    ),
+]
+PreflightOption = Annotated[
+    bool,
+    typer.Option(
+        "--preflight/--no-preflight",
+        help="Ask the judge before anything starts, and refuse if it does not answer.",
+    ),
+]
+
+
 def rejudge(
-    run_dir: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="The folder of a run that has ended; it stays as it is."
-        ),
-    ],
+    run_dir: RunArgument,
     *,
-    judge: Annotated[
-        str,
-        typer.Option(
-            "--judge",
-            metavar="NAME",
-            help="The judge, as `judge` of eval_config names one; `exact_matching` asks nobody.",
-        ),
-    ],
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            "--judge-base-url",
-            metavar="URL",
-            help="Its base, such as http://localhost:8000/v1.",
-        ),
-    ] = None,
-    key_variable: Annotated[
-        str | None,
-        typer.Option(
-            "--judge-key-env",
-            metavar="VARIABLE",
-            help="The variable that holds its key. Of api.openai.com OPENAI_API_KEY is read without it.",
-        ),
-    ] = None,
-    args: Annotated[
-        str | None,
-        typer.Option(
-            "--judge-args",
-            metavar="JSON",
-            help="More settings of the judge, as `judge_args` has them.",
-        ),
-    ] = None,
-    new_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--run-dir",
-            metavar="DIR",
-            help="The new run's folder. Default: a new one beside RUN.",
-        ),
-    ] = None,
+    judge: JudgeOption,
+    base_url: BaseOption = None,
+    key_variable: KeyOption = None,
+    args: ArgsOption = None,
+    new_dir: FolderOption = None,
     as_json: JsonOption = False,
     unsealed: UnsealedOption = False,
-    preflight: Annotated[
-        bool,
-        typer.Option(
-            "--preflight/--no-preflight",
-            help="Ask the judge before anything starts, and refuse if it does not answer.",
-        ),
-    ] = True,
+    preflight: PreflightOption = True,
 ) -> None:
     """Judge the answers of a run anew: no model is asked, both results stay, their agreement is told.
 

@@ -243,18 +243,15 @@ class _Plan:
         return waiting and self._observed.early_workers
 
     def _wants_judge(self, queue: QueueSnapshot | None) -> bool:
-        """Whether requests wait, or may come at any moment to workers that are there."""
+        """Whether requests wait, or may come at any moment."""
         tasks = self._tasks.values()
         if not self._listening or (self._observed.sequential and self._infers()):
             return False
         waiting = queue is not None and queue.open_count > 0
-        view = self._observed.workers.get(JUDGE_QUEUE, ABSENT)
-        early = view.count > 0 or self._observed.early_workers
-        return (
-            waiting
-            or any(map(self._asks_judge, tasks))
-            or (early and any(map(self._judged_early, tasks)))
-        )
+        there = self._observed.workers.get(JUDGE_QUEUE, ABSENT).count > 0
+        early = there or self._observed.early_workers
+        asked = waiting or any(map(self._asks_judge, tasks))
+        return asked or (early and any(map(self._judged_early, tasks)))
 
     def _infers(self) -> bool:
         """Whether models' workers are needed, or will be."""
