@@ -7,7 +7,7 @@ import yaml
 
 from support.charts import CHART, named, rendered
 
-REVISION, DIGEST = "2", "8734972f1b1a4ed3"
+REVISION, DIGEST = "2", "1d62729b863578df"
 
 
 def test_a_definition_that_was_changed_says_another_revision():

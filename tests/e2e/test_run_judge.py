@@ -51,9 +51,15 @@ def test_a_judge_decides_what_rules_cannot_read(asked, judge, tmp_path):
     assert len(heard) == 8
 
 
-def test_the_page_shows_what_the_judge_was_asked_and_what_it_replied(asked, tmp_path):
-    assert asked.run(tmp_path / "run").returncode == 0
+def test_the_page_shows_what_the_judge_was_asked_and_what_it_replied(
+    asked, judge, tmp_path
+):
+    done = asked.run(tmp_path / "run")
+    assert done.returncode == 0
+    said = f"judge judge-1: judge-1 at {judge.base}/chat/completions"
+    assert said in " ".join(done.stdout.split())
     page = (tmp_path / "run/report.html").read_text()
+    assert f"judge-1 (judge-1 at {judge.base}/chat/completions)" in page
     assert page.count("asked: You are an AI assistant who will help me") == 8
     assert "replied: " in page
 

@@ -74,6 +74,7 @@ class EvalRunStatus(_Slim, frozen=True, kw_only=True):
     state: str = ""
     models: str = ""
     datasets: str = ""
+    judge: str = ""
     progress: str = ""
     score: str = ""
     store: str = ""

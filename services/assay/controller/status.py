@@ -24,6 +24,7 @@ from assay.controller.conditions import (
 )
 from assay.controller.words import Sight, words_of
 from assay.domain.report import RunState
+from assay.domain.run import Run
 from assay.domain.snapshot import RunSnapshot, TaskSnapshot
 from assay.domain.task import TaskState
 from assay.kube.objects import ObjectMeta
@@ -119,6 +120,7 @@ def status_of(sight: Sight, former: EvalRunStatus, now: str) -> EvalRunStatus:
         state=state,
         models=_column([model.key for model in run.models], "models"),
         datasets=_column([dataset.name for dataset in run.datasets], "datasets"),
+        judge=_judge(run),
         progress=_progress(tasks),
         score=_score(tasks),
         store=sight.store,
@@ -155,6 +157,14 @@ def _stage(snapshot: RunSnapshot) -> str:
     if TaskState.WAITING in states:
         return "Preparing"
     return "Scoring"
+
+
+def _judge(run: Run) -> str:
+    """Who decides, and where it is asked."""
+    judge = run.judge_model
+    if judge is None:
+        return run.judge
+    return f"{run.judge} ({judge.served_name} at {judge.api_base.partition('?')[0]})"
 
 
 def _column(names: Sequence[str], many: str) -> str:

@@ -145,7 +145,7 @@ def task_view(number: int, task: Report, table: SampleTable | None) -> TaskView:
             (clean(reason), count)
             for reason, count in counts["unscored_by_reason"].items()
         ),
-        judge=clean(task["judge"]["name"]).replace("_", " "),
+        judge=_judge(task["judge"]),
         details=tuple(flat({**task["digests"], **task["provenance"]})),
         files=tuple(clean(file) for file in task["files"]),
         table=table,
@@ -313,3 +313,11 @@ def _cell(task: TaskView | None, best: float | None) -> Cell | None:
     heat = "none" if figure.part is None else str(round(figure.part * _HEATS))
     top = best is not None and figure.part == best
     return Cell(task.number, figure.text, heat, best=top, note=figure.label)
+
+
+def _judge(judge: Mapping[str, Any]) -> str:
+    """Who decided, and where it was asked."""
+    name = clean(judge["name"]).replace("_", " ")
+    if "model" not in judge:
+        return name
+    return f"{name} ({clean(judge['model'])} at {clean(judge['api_base'])})"

@@ -48,12 +48,31 @@ def render(report: Report) -> RenderableType:
     shown = WhereItFits(_table(tasks), [_listed(task) for task in tasks])
     parts: list[RenderableType] = [_headline(report), shown]
     parts += [line for task in tasks for line in _explanations(task)]
+    parts += _judged(report.get("settings", {}).get("judge", {}))
     notes: Sequence[str] = report.get("notes", ())
     parts += [Text(f"note: {clean(note)}", style="dim") for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
         more = f"+{len(notes) - _MOST_NOTES} more notes in report.json"
         parts.append(Text(more, style="dim"))
     return Group(*parts)
+
+
+def _judged(judge: Report) -> list[Text]:
+    """Which judge model was asked, with what, and what that took; nothing where rules alone decided."""
+    if "model" not in judge:
+        return []
+    settings = ", ".join(f"{k}={v}" for k, v in judge["settings"].items())
+    said = f"judge {judge['name']}: {judge['model']} at {judge['api_base']}"
+    used = judge["used"] or {}
+    counts = [
+        f"{used[what]} {what}" for what in ("calls", "answers", "failures") if used
+    ]
+    if used.get("prompt_tokens") or used.get("completion_tokens"):
+        counts.append(f"{used['prompt_tokens']} + {used['completion_tokens']} tokens")
+    if used.get("cost") is not None:
+        counts.append(f"cost {used['cost']:g}")
+    parts = [said, *([settings] if settings else []), *counts]
+    return [Text(clean("; ".join(parts)), style="dim")]
 
 
 def clean(text: object) -> str:
