@@ -132,6 +132,7 @@ fmt: init ## format
 
 bench: init ## measure against VLMEvalKit and a bare client (minutes; no test)
 	@$(BIN)/python bench/run.py
+	@$(BIN)/python bench/judging.py
 
 # runtime first: the others may not disagree with it.
 lock: $(UV) ## resolve requirements/*.txt anew from pyproject.toml and requirements/*.in
