@@ -7,7 +7,8 @@ import json
 import pytest
 
 from support.judge_endpoint import judge_endpoint, sensible
-from support.judged_runs import judged, kept, table, vague
+from support.judged_runs import judged, kept, table, vague, write_table
+from support.judged_tables import JUDGED
 from support.local_runs import report
 
 pytestmark = pytest.mark.e2e
@@ -92,4 +93,44 @@ def test_a_judge_that_does_not_answer_is_refused_before_a_folder_is_made(
     judge.refuses = 401
     done = user.assay("rejudge", folder, *by(judge), "--run-dir", tmp_path / "second")
     assert done.returncode == 2
+    assert not (tmp_path / "second").exists()
+
+
+def test_the_way_back_to_the_first_judge_ends_as_it_began(first, judge, tmp_path):
+    user, folder = first
+    there = user.assay("rejudge", folder, *by(judge), "--run-dir", tmp_path / "b")
+    assert there.returncode == 0, there.stderr
+    back = ["rejudge", tmp_path / "b", *by(judge, "judge-1"), "--run-dir"]
+    done = user.assay(*back, tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    assert kept(tmp_path / "a") == kept(folder)
+
+
+def test_a_run_that_rules_decided_is_read_by_a_judge_and_says_nothing_outdated(
+    desk, stub, judge, tmp_path
+):
+    stub.reply = vague
+    user = desk(count=COUNT, eval_config={"judge": None})
+    assert user.run(tmp_path / "rules").returncode == 0
+    assert any("No judge is named" in n for n in report(tmp_path / "rules")["notes"])
+    done = user.assay(
+        "rejudge", tmp_path / "rules", *by(judge), "--run-dir", tmp_path / "judged"
+    )
+    assert done.returncode == 0, done.stderr
+    notes = report(tmp_path / "judged")["notes"]
+    assert not [note for note in notes if "No judge is named" in note]
+    assert any("which exact_matching judged" in note for note in notes)
+
+
+def test_what_only_a_judge_can_score_is_never_left_to_nobody(
+    desk, stub, judge, tmp_path
+):
+    vet = JUDGED["MMVet"]
+    source = write_table(tmp_path / "MMVet.tsv", vet.columns)
+    stub.reply = lambda number: vet.answers[number]
+    user = desk(dataset_sources=source, eval_config=judged(judge, data=["MMVet"]))
+    assert user.run(tmp_path / "first").returncode == 0
+    exact = ["--judge", "exact_matching", "--run-dir", tmp_path / "second"]
+    done = user.assay("rejudge", tmp_path / "first", *exact)
+    assert (done.returncode, "scored by one alone" in done.stderr) == (2, True)
     assert not (tmp_path / "second").exists()

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from assay.config.evalconfig import EvalConfig
 from assay.config.judge_model import judge_of
+from assay.config.judging import check_judge_needed, judge_notes
 from assay.domain.errors import ConfigError, ConflictError
 from assay.domain.identity import spec_digest
 from assay.domain.judge import EXACT, JUDGE_QUEUE
@@ -121,7 +122,11 @@ def _judged_by(
         judge_args=wanted.args,
     )
     model = judge_of(config, environ)
+    check_judge_needed(config, run.datasets, model)
     name = EXACT if model is None else model.judge.label or model.judge.served_name
+    # What was said where nobody was named is no longer so.
+    outdated = judge_notes(EvalConfig.model_construct(), run.datasets, {}, None)
+    notes = [each for each in run.notes if each not in outdated]
     note = f"Its answers are those of the run in {former}, which {run.judge} judged."
     changed = replace(
         run,
@@ -129,7 +134,9 @@ def _judged_by(
         judge=name,
         judge_chosen=True,
         judge_model=None if model is None else model.judge,
-        notes=(*run.notes, note),
+        # The former judge's: what this one costs nobody said.
+        judge_prices=(0.0, 0.0),
+        notes=(*notes, note),
     )
     if spec_digest(changed) == spec_digest(run):
         raise ConflictError(
