@@ -106,6 +106,7 @@ class Samples:
             return None
         pairs = self.pairs()
         said = [table.columns["prediction"] for table in self._tables]
+        kappa = cohens_kappa(pairs)
         means = [sum(scores) / len(pairs) for scores in zip(*pairs, strict=True)]
         return {
             "mean_score": {
@@ -117,7 +118,8 @@ class Samples:
             "higher_a": sum(a > b for a, b in pairs),
             "higher_b": sum(b > a for a, b in pairs),
             "same_score": sum(a == b for a, b in pairs),
-            "cohens_kappa": cohens_kappa(pairs),
+            "cohens_kappa": kappa,
+            "cohens_kappa_reason": "every score is the same" if kappa is None else "",
             "same_prediction": sum(said[0][a] == said[1][b] for a, b in self.rows),
         }
 

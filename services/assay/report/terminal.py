@@ -213,6 +213,12 @@ def _explanations(task: Report) -> Iterator[Text]:
         yield Text(f"{name}: score withheld: {clean(task['withheld'])}", style="yellow")
     if task["message"] and task["message"] != task["withheld"]:
         yield Text(f"{name}: {clean(task['message'])}", style="yellow")
+    if task["judge"].get("exhausted"):
+        yield Text(
+            f"{name}: {task['judge']['exhausted']} samples are scored as VLMEvalKit scores them though no"
+            " reply of the judge could be read",
+            style="dim",
+        )
 
 
 def _words(state: str) -> str:
