@@ -56,13 +56,14 @@ def judge_here():
 
 @pytest.fixture(scope="module")
 def evaluated(release, digits, values):
-    """The release with its evaluation, complete, and which kinds of its pods held GPUs together."""
+    """The release with its evaluation, complete, and which kinds of its Jobs lived together."""
     together = []
 
     def look():
-        pods = release.get("pods")["items"]
-        running = [p for p in pods if p["status"]["phase"] == "Running"]
-        kinds = {p["metadata"]["labels"].get(_COMPONENT) for p in running}
+        # Of Jobs, not pods: those wait for GPUs anyway.
+        jobs = release.get("jobs")["items"]
+        living = [job for job in jobs if not job["status"].get("conditions")]
+        kinds = {job["metadata"]["labels"].get(_COMPONENT) for job in living}
         together.append(kinds & {"infer", "judge"})
         return release.condition("Complete").get("status") == "True"
 

@@ -111,6 +111,12 @@ def check_placement(placement: Placement, run: Run) -> None:
             f"no judge is asked in this run: it is decided by {run.judge}",
             "remove it, or name a judge in eval_config",
         )
+    if placement.judge.local != LocalPods():
+        raise ConfigError(
+            "judge.local",
+            "a judge is asked at an address: nothing is built in its worker",
+            "remove it, or have an engine launched beside it with judge.serving",
+        )
 
 
 def _check_local(pods: ModelPods, model: Model) -> None:
@@ -174,7 +180,7 @@ def _judge_addressed(config: Mapping[str, Any], serving: Serving) -> dict[str, A
     Raises:
         ConfigError: it names a server elsewhere.
     """
-    old = config.get("OPENAI_API_BASE") is not None
+    old = any(config.get(key) for key in ("OPENAI_API_BASE", "LOCAL_LLM"))
     key = "OPENAI_API_BASE" if old else "judge_base_url"
     given, address = config.get(key), address_of_engine(serving)
     if given is not None and not is_loopback(str(given)):

@@ -254,10 +254,12 @@ class _Plan:
         return asked or (early and any(map(self._judged_early, tasks)))
 
     def _infers(self) -> bool:
-        """Whether models' workers are needed, or will be."""
-        return any(
-            task.state in {TaskState.INFERRING, TaskState.WAITING}
-            for task in self._tasks.values()
+        """Whether models' workers are needed, or will be; those that were given up are not."""
+        open_states = {TaskState.INFERRING, TaskState.WAITING}
+        models = {t.id.model for t in self._tasks.values() if t.state in open_states}
+        there = self._observed.workers
+        return self._run.mode is not Mode.EVAL and any(
+            not standing(_workers_of(m), there.get(m, ABSENT)).given_up for m in models
         )
 
     def _asks_judge(self, task: TaskSnapshot) -> bool:
