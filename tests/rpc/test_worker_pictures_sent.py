@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.domain.errors import PermanentError, StoreUnavailableError
+from assay.domain.errors import StoreUnavailableError
 from assay.domain.prompt import PicturePart, Prompt, TextPart, Turn
 from assay.domain.sample import UnscoredReason
 from support.chat_endpoint import chat_endpoint, pictures_of, text_of
@@ -65,10 +65,11 @@ async def test_packs_that_cannot_be_read_end_the_worker_and_no_sample(
     assert work.committed == {}
 
 
-async def test_several_turns_are_refused_by_name() -> None:
-    turns = question(0).turns * 2
-    work = Work({(TASK, 0): Prompt(turns)})
+async def test_a_conversation_is_asked_turn_by_turn_after_the_models_own_answers() -> (
+    None
+):
+    work = Work({(TASK, 0): Prompt(question(0).turns * 2)})
     async with chat_endpoint() as endpoint, worker(work, endpoint) as stage:
-        with pytest.raises(PermanentError, match="2 turns"):
-            await stage.ended()
-    assert not endpoint.asked
+        await stage.ended()
+    roles = [[each["role"] for each in body["messages"]] for body in endpoint.bodies]
+    assert roles == [["user"], ["user", "assistant", "user"]]
