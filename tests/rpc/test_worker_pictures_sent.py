@@ -65,9 +65,7 @@ async def test_packs_that_cannot_be_read_end_the_worker_and_no_sample(
     assert work.committed == {}
 
 
-async def test_a_conversation_is_asked_turn_by_turn_after_the_models_own_answers() -> (
-    None
-):
+async def test_a_conversation_goes_on_from_the_models_own_answers() -> None:
     work = Work({(TASK, 0): Prompt(question(0).turns * 2)})
     async with chat_endpoint() as endpoint, worker(work, endpoint) as stage:
         await stage.ended()
